@@ -7,15 +7,16 @@ BINARIES := ./agent/cmd/... ./coordinator/cmd/... ./sim/cmd/...
 GOFILES   = $(shell git ls-files '*.go' | grep -v '^gen/')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build lock modules
+.PHONY: help run test lint generate build lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: modules ## run the whole case, simulated, on this machine: agents, coordinator, live view
+run: ## run the whole case, simulated, on this machine: agents, coordinator, live view
+	@echo "building the simulator; the first time this fetches modules and takes about a minute"
 	@$(GO) run -tags grpcnotrace ./sim/cmd/bramble-sim run $(ARGS)
 
-test: modules ## every test that needs only Go, with the race detector
+test: ## every test that needs only Go, with the race detector
 	$(GO) test -race ./...
 	$(GO) test -count=1 ./internal/arrows
 
@@ -41,6 +42,3 @@ build: ## static binaries for every board, into build/<architecture>/
 		echo "build/$$name"; mkdir -p build/$$name; \
 		GOOS=linux GOARCH=$$arch GOARM=$$( [ "$$arm" = "$$arch" ] || echo $$arm ) $(BUILD) -o build/$$name/ $(BINARIES) || exit 1; \
 	done
-
-modules:
-	@$(GO) mod download -x 2>&1 | awk '/^# get .*\.zip$$/{sub(/^.*\//, "", $$3); n++; printf "  modules: %d\r", n; fflush()} END{if (n) print ""}' || true
