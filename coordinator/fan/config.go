@@ -35,9 +35,10 @@ type Config struct {
 	SlewDown float64
 
 	// Gain is the dimensionless constant c of the proportional gain
-	// c/Schedule.Effect(duty). Default 1.8, allowed 0.01 to 20. The default is
-	// the SIMC rule tau/(tau_c+theta) (Skogestad 2003) with a time constant of
-	// 60 s, a dead time of 3 s and a closed loop of 30 s.
+	// c/Schedule.Effect(duty). Default 3, allowed 0.01 to 20. The default is the
+	// SIMC rule tau/(tau_c+theta) (Skogestad 2003) with a time constant of 60 s,
+	// a dead time of 3 s and a closed loop of 17 s. A slower loop lets a board
+	// in a hot case pass its limit when all boards go from idle to full.
 	Gain float64
 	// Schedule is the plant's own gain over the duty. Default DefaultSchedule;
 	// otherwise 1 to 64 points, duties rising, values 0.1 to 1000 kelvins.
@@ -92,7 +93,7 @@ func (c Config) withDefaults() Config {
 	or(&c.StartFor, 2*time.Second)
 	or(&c.SlewUp, 0.08)
 	or(&c.SlewDown, 0.005)
-	or(&c.Gain, 1.8)
+	or(&c.Gain, 3)
 	or(&c.IntegralTime, time.Minute)
 	or(&c.FilterTime, 4*time.Second)
 	or(&c.DerivativeFilter, 8)

@@ -40,10 +40,10 @@ func (p *pid) step(cfg *Config, lead *track, err, duty, dt float64, resume bool)
 	if resume {
 		p.integral = duty - t.sum()
 	} else {
-		// The gain follows the duty. Without this the old error would be weighed
-		// anew by each change of gain, which feeds back on itself when the duty
-		// is rising: only the change of the error may move the duty.
-		p.integral += (p.kp - kp) * p.err
+		// The gain follows the duty. The integral keeps its distance from the
+		// duty in kelvins, not in duty. Else each change of the gain would weigh
+		// an old error anew, which feeds back on itself while the duty rises.
+		p.integral = duty + (p.integral-duty)*kp/p.kp
 	}
 	t.integral = p.integral
 	p.kp, p.err, p.leader, p.sensor = kp, err, lead.node, lead.sensor
