@@ -70,7 +70,7 @@ type Estimator struct {
 	glitch  time.Duration
 	maximum float64
 
-	ring      []edge // as many as MaximumEdgeRate allows in a window, and one
+	ring      []edge // long enough for one edge more than MaximumEdgeRate allows in a window
 	newest    int
 	length    int
 	intervals []time.Duration // scratch of RPM
@@ -96,7 +96,7 @@ func New(config Config) (*Estimator, error) {
 		config.MaximumRPM = 15_000
 	}
 	pulses := float64(config.PulsesPerRevolution)
-	size := int(config.Window.Seconds()*MaximumEdgeRate) + 1
+	size := int(config.Window.Seconds()*MaximumEdgeRate) + 2
 	return &Estimator{
 		pulses:    pulses,
 		window:    config.Window,
@@ -122,11 +122,11 @@ func (e *Estimator) Edge(sequence uint32, at time.Duration) {
 	e.length = min(e.length+1, len(e.ring))
 }
 
-// Noisy reports whether the edges seen up to the newest one came faster than [MaximumEdgeRate]
-// for a whole window. It costs one comparison, so that a handler can ask after every edge and
-// switch a storm off before it eats a processor.
+// Noisy reports whether more edges than [MaximumEdgeRate] allows were seen in the window before
+// the newest one; RPM then returns a [NoiseError]. It costs one comparison, so that a handler
+// can ask after every edge and switch a storm off before it eats a processor.
 func (e *Estimator) Noisy() bool {
-	return e.length == len(e.ring) && e.ring[e.newest].at-e.back(e.length-1).at < e.window
+	return e.length == len(e.ring) && e.ring[e.newest].at-e.back(e.length-1).at <= e.window
 }
 
 // RPM estimates the speed at the time now of CLOCK_MONOTONIC. It returns 0 when no edge came

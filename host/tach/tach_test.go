@@ -225,6 +225,26 @@ func TestStormBehindASlowReader(t *testing.T) {
 }
 
 // The rate counts by itself, whatever speed the owner thinks possible.
+// Whoever switches the edges off when Noisy says so finds the reason in RPM.
+func TestNoisyAndRPMAgree(t *testing.T) {
+	for _, rate := range []int{1999, 2001, 2300} {
+		e := mustNew(t, Config{PulsesPerRevolution: 16, MaximumRPM: 100_000})
+		for i := range rate + 100 {
+			at := time.Duration(i) * time.Second / time.Duration(rate)
+			e.Edge(uint32(i), at)
+			if i < MaximumEdgeRate-10 {
+				continue
+			}
+			if _, err := e.RPM(at); (err != nil) != e.Noisy() {
+				t.Fatalf("%d edges a second, edge %d: noisy %v, RPM error %v", rate, i, e.Noisy(), err)
+			}
+		}
+		if e.Noisy() != (rate > MaximumEdgeRate) {
+			t.Errorf("%d edges a second: noisy %v", rate, e.Noisy())
+		}
+	}
+}
+
 func TestStormBelowTheFastestFan(t *testing.T) {
 	e := mustNew(t, Config{MaximumRPM: 100_000})
 	for i := range uint32(1100) {
