@@ -88,7 +88,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	or(&c.MinimumDuty, 0.20)
 	or(&c.StopBelowCelsius, 12)
-	or(&c.RestartBelowCelsius, min(c.StopBelowCelsius/2, c.StopBelowCelsius-stopGapCelsius))
+	or(&c.RestartBelowCelsius, max(0, min(c.StopBelowCelsius/2, c.StopBelowCelsius-stopGapCelsius)))
 	or(&c.StartDuty, 0.30)
 	or(&c.StartFor, 2*time.Second)
 	or(&c.SlewUp, 0.08)

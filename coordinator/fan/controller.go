@@ -1,7 +1,6 @@
 package fan
 
 import (
-	"math"
 	"time"
 )
 
@@ -28,6 +27,7 @@ type Controller struct {
 	pid           pid
 	stall         stall
 	level         level
+	wish          wish
 
 	resume    bool // the rule did not run in the last step
 	release   bool // the last step was fail-safe
@@ -62,13 +62,15 @@ func (c *Controller) Step(now time.Time, in Input) Output {
 	// The latch outlives the moment: full until every node is clear of its limit.
 	c.overLimit = s.reached || c.overLimit && s.hottest != nil
 
+	wanted := c.wish.holds(in.Override, now, elapsed)
+
 	d := Decision{Inputs: len(in.Nodes)}
 	d.lead(&s)
 	var target float64
 	if d.Cause = c.cause(&s, in.WriteErr); d.Cause != CauseNone {
 		target = c.failSafe(&d, &s)
-	} else if duty, ok := in.Override.duty(now); ok {
-		target = c.override(&d, duty, s.booting)
+	} else if wanted {
+		target = c.override(&d, min(max(in.Override.Duty, 0), 1), s.booting)
 	} else {
 		target = c.auto(&d, &s, elapsed.Seconds())
 	}
@@ -207,12 +209,6 @@ func (c *Controller) finish(in Input, target float64, d Decision, elapsed time.D
 	d.Duty = duty
 	d.Stalled, d.RPM, d.ExpectedRPM = c.stall.stalled, c.stall.rpm, c.stall.expect
 	return Output{Duty: duty, Changed: duty != before || in.WriteErr != nil, Decision: d}
-}
-
-// duty is the override's wish, if there is one at now that can be obeyed.
-func (o Override) duty(now time.Time) (float64, bool) {
-	ok := o.Active && now.Before(o.Until) && !math.IsNaN(o.Duty)
-	return min(max(o.Duty, 0), 1), ok
 }
 
 // lead fills in who leads and who is frozen.

@@ -147,7 +147,10 @@ func (d Decision) String() string {
 		fmt.Fprintf(&b, "%s %.1f C, %.1f K %s its set-point", d.input(), d.Celsius, max(d.ErrorCelsius, -d.ErrorCelsius), side)
 	}
 	if d.Mode == ModeAuto && d.Unlimited != 0 {
-		fmt.Fprintf(&b, "; P %+.0f I %+.0f D %+.0f F %+.0f", 100*d.Proportional, 100*d.Integral, 100*d.Derivative, 100*d.FeedForward)
+		fmt.Fprintf(&b, "; P %+.0f I %+.0f", 100*d.Proportional, 100*d.Integral)
+		if d.Derivative != 0 || d.FeedForward != 0 {
+			fmt.Fprintf(&b, " D %+.0f F %+.0f", 100*d.Derivative, 100*d.FeedForward)
+		}
 	}
 	if d.Mode != ModeFailSafe && d.Bound != BoundNone {
 		fmt.Fprintf(&b, "; %s", d.Bound)

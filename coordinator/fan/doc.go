@@ -53,7 +53,8 @@
 // any of the causes above holds. A `now` that stands still, runs backwards or
 // jumps by years changes the duty no more than a late call would: all that is
 // timed here counts elapsed time, and a single step counts at most
-// Config.InputTimeout. Only the end of an override is read from `now`.
+// Config.InputTimeout. Only an override may end early by such a jump; none
+// lasts longer for it than to the next call.
 //
 // A Controller is not safe for concurrent use. Step allocates nothing while the
 // list of inputs stays the same.

@@ -51,8 +51,29 @@ type Override struct {
 	Active bool
 	// Duty is the fraction asked for, 0 to 1. A NaN is not obeyed.
 	Duty float64
-	// Until is when it ends, by the `now` of Step.
+	// Until is when it ends, by the `now` of Step. It tells one override from
+	// another: one that has ended stays so, and the time it had left when it was
+	// first seen runs out even if `now` is set back.
 	Until time.Time
+}
+
+// wish is the override that was seen last.
+type wish struct {
+	until time.Time
+	left  time.Duration
+}
+
+// holds says whether an override is to be obeyed.
+func (w *wish) holds(o Override, now time.Time, elapsed time.Duration) bool {
+	if o.Until.Equal(w.until) {
+		w.left -= min(w.left, elapsed)
+	} else {
+		w.until, w.left = o.Until, o.Until.Sub(now)
+	}
+	if !now.Before(o.Until) {
+		w.left = 0
+	}
+	return o.Active && w.left > 0 && !math.IsNaN(o.Duty)
 }
 
 // Tach is the state of the tachometer's reading.

@@ -36,10 +36,11 @@ func (l *level) limit(cfg *Config, want, dt float64) (float64, Bound) {
 	} else if want >= 1 {
 		want, bound = 1, BoundMaximum
 	}
-	if most := l.ramp + cfg.SlewUp*dt; want > most {
+	const rounding = 1e-9 // of floating point: no slew binds within it
+	if most := l.ramp + cfg.SlewUp*dt; want > most+rounding {
 		return most, BoundSlewUp
 	}
-	if least := l.ramp - cfg.SlewDown*dt; want < least {
+	if least := l.ramp - cfg.SlewDown*dt; want < least-rounding {
 		return least, BoundSlewDown
 	}
 	return want, bound

@@ -37,8 +37,13 @@ func (p *pid) step(cfg *Config, lead *track, err, duty, dt float64, resume bool)
 		derivative:   kp * cfg.DerivativeTime.Seconds() * p.slope,
 		feedForward:  kp * cfg.FeedForwardTime.Seconds() * max(0, p.slope),
 	}
-	if resume {
-		p.integral = duty - t.sum()
+	if others := t.sum(); resume {
+		p.integral = duty - others
+		if duty >= 1 && others > 0 || duty <= cfg.MinimumDuty && others < 0 {
+			// The limit hides what points beyond it, so this is no jump either,
+			// and the duty stays at the limit until the error turns.
+			p.integral = duty
+		}
 	} else {
 		// The gain follows the duty. The integral keeps its distance from the
 		// duty in kelvins, not in duty. Else each change of the gain would weigh
