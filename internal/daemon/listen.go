@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// SocketMode is for the owner and group of a unix socket alone.
+const SocketMode = 0o660
+
+// Listen listens on unix:///absolute/path or on host:port.
+//
+// A unix socket is readable and writable by owner and group. Its folder is made if only that is missing; a socket that
+// a dead process left behind is replaced, one that somebody answers on is an error, and so is any other file.
+func Listen(address string) (net.Listener, error) {
+	path, unix := strings.CutPrefix(address, "unix://")
+	if !unix {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", address, err)
+		}
+		return l, nil
+	}
+	if !filepath.IsAbs(path) {
+		return nil, fmt.Errorf("listen on %s: write unix:// and an absolute path", address)
+	}
+	l, err := listenUnix(path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// ListenAll listens on every address, or on none: an error closes what was opened.
+func ListenAll(addresses []string) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, address := range addresses {
+		l, err := Listen(address)
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func listenUnix(path string) (net.Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%w; make %s for this user, or choose another socket", err, dir)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	// The mode is there from the first moment on: between bind and chmod anybody could connect.
+	before := syscall.Umask(0o777 &^ SocketMode)
+	l, err := net.Listen("unix", path)
+	syscall.Umask(before)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w; make %s writable for this user, or choose another socket", err, dir)
+	}
+	return l, err
+}
+
+// removeStale removes the socket of a dead process.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("there is something that is not a socket; remove it or choose another path")
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		defer conn.Close()
+		return fmt.Errorf("another process%s answers there; stop it or choose another path", holder(conn))
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// holder names the process at the other end, as " (pid 123)", where the kernel tells.
+func holder(conn net.Conn) string {
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return ""
+	}
+	var name string
+	err = raw.Control(func(fd uintptr) {
+		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
+			name = fmt.Sprintf(" (pid %d)", cred.Pid)
+		}
+	})
+	if err != nil {
+		return ""
+	}
+	return name
+}
