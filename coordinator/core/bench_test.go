@@ -1,0 +1,70 @@
+package core_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/core"
+)
+
+// second is what a coordinator of five nodes does in one second of steady life.
+type second struct {
+	core *core.Core
+	now  time.Time
+	said []core.NodeMessage
+}
+
+func newSecond(t testing.TB) *second {
+	s := &second{now: time.Now()}
+	var err error
+	if s.core, err = core.New(five(), s.now); err != nil {
+		t.Fatal(err)
+	}
+	s.core.Step(s.now, core.Wake{})
+	for _, n := range five().Nodes {
+		info := &core.NodeInfo{BootID: "1", Board: core.Board{LimitCelsius: 80}, Sensors: []core.Sensor{
+			{ID: 1, Name: "cpu-thermal", Kind: core.SensorSoC}, {ID: 2, Name: "nvme", Kind: core.SensorDrive, LimitCelsius: 80},
+			{ID: 3, Name: "cpu", Kind: core.SensorClock}, {ID: 4, Name: "eth0", Kind: core.SensorLink},
+		}}
+		m := core.Message{Sequence: 1, Info: info, Readings: []core.Reading{{SensorID: 1, Celsius: 54.2}, {SensorID: 2, Celsius: 41}, {SensorID: 3, Hertz: 6e8}, {SensorID: 4, MegabitsPerSecond: 1000}}}
+		s.core.Step(s.now, core.StreamOpened{Node: n.Name})
+		s.core.Step(s.now, core.NodeMessage{Node: n.Name, Message: m})
+		s.said = append(s.said, core.NodeMessage{Node: n.Name, Message: core.Message{Sequence: 1, Readings: m.Readings}})
+	}
+	for range 600 {
+		s.pass()
+	}
+	return s
+}
+
+func (s *second) pass() {
+	s.now = s.now.Add(time.Second)
+	for i := range s.said {
+		m := &s.said[i].Message
+		m.Sequence++
+		m.Readings[0].Celsius = 54.5 - m.Readings[0].Celsius + 54 // so that it moves
+		s.core.Step(s.now, s.said[i])
+	}
+	s.core.Step(s.now, core.FanMeasured{Fan: "main", RPM: 3000})
+	for _, e := range s.core.Step(s.now, core.Tick{}) {
+		if w, ok := e.(core.WriteDuty); ok {
+			s.core.Step(s.now, core.FanWritten{Fan: w.Fan})
+			break
+		}
+	}
+}
+
+func TestSteadySecondAllocatesNothing(t *testing.T) {
+	s := newSecond(t)
+	if n := testing.AllocsPerRun(1000, s.pass); n != 0 {
+		t.Errorf("a second of five nodes in steady state makes %g allocations, want 0", n)
+	}
+}
+
+func BenchmarkSecond(b *testing.B) {
+	s := newSecond(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.pass()
+	}
+}

@@ -1,0 +1,121 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// Effect is one thing for the shell to do: one of the types of this file that say so.
+type Effect interface{ effect() }
+
+// Connect asks for a stream of a node. There is never more than one of a node under way.
+type Connect struct {
+	Node string
+	// After is how long to wait before dialling.
+	After time.Duration
+}
+
+// Disconnect asks for an end of what a Connect began. StreamClosed follows.
+type Disconnect struct {
+	Node   string
+	Reason string
+}
+
+// WriteDuty asks for a fan's duty, a fraction. FanWritten follows.
+type WriteDuty struct {
+	Fan      string
+	Fraction float64
+}
+
+// Publish is for every subscriber, in this order, none lost.
+type Publish struct{ Report Report }
+
+// Refuse is the answer to a SetFan that changed nothing. Err is an ErrNotFound, ErrInvalid or ErrReadOnly.
+type Refuse struct{ Err error }
+
+func (Connect) effect()    {}
+func (Disconnect) effect() {}
+func (WriteDuty) effect()  {}
+func (Publish) effect()    {}
+func (Refuse) effect()     {}
+
+// Report is one numbered thing that happened.
+type Report struct {
+	// Number is from 1 up since the start, without a gap.
+	Number uint64
+	Kind   ReportKind
+	// Subject is the node or fan it happened to.
+	Subject string
+	// Message is what happened, in one line.
+	Message string
+	// At is when, by the clock of Step.
+	At time.Time
+	// Alarm is the alarm's kind; unspecified for other reports.
+	Alarm AlarmKind
+	// Flag is the flag; unspecified for other reports.
+	Flag Flag
+}
+
+// ReportKind says what happened. The values are those of bramble.coordinator.v1.EventKind.
+type ReportKind uint8
+
+// The kinds of reports.
+const (
+	ReportUnspecified ReportKind = iota
+	ReportPresenceChanged
+	ReportRebooted
+	ReportFlagRaised
+	ReportFlagCleared
+	ReportShutdownAnnounced
+	ReportFanModeChanged
+	ReportAlarmRaised
+	ReportAlarmCleared
+	ReportRailChanged
+)
+
+// String is the kind in a few words.
+func (k ReportKind) String() string {
+	return word(int(k), "unspecified", "presence changed", "rebooted", "flag raised", "flag cleared", "shutdown announced",
+		"fan mode changed", "alarm raised", "alarm cleared", "rail changed")
+}
+
+// AlarmKind says what is wrong. The values are those of bramble.coordinator.v1.
+type AlarmKind uint8
+
+// The kinds of alarms.
+const (
+	AlarmUnspecified AlarmKind = iota
+	AlarmNodeStale
+	AlarmNodeUnreachable
+	AlarmSensorFailed
+	AlarmSensorFrozen
+	AlarmOverLimit
+	AlarmUnderVoltage
+	AlarmFanStalled
+	AlarmFanWriteFailed
+	AlarmTachFailed
+)
+
+// String is the kind in a few words.
+func (k AlarmKind) String() string {
+	return word(int(k), "unspecified", "node stale", "node unreachable", "sensor failed", "sensor frozen", "over limit",
+		"under-voltage", "fan stalled", "fan write failed", "tach failed")
+}
+
+// Alarm is one thing that is wrong now.
+type Alarm struct {
+	Kind AlarmKind
+	// Subject is the node or fan it is about, Sensor the sensor where it is about one.
+	Subject, Sensor string
+	// Message is what, why and what to do, in one line, as it was when the alarm was raised.
+	Message string
+	// Since is when it was raised, by the clock of Step.
+	Since time.Time
+}
+
+func word(i int, words ...string) string {
+	if i < len(words) {
+		return words[i]
+	}
+	return fmt.Sprintf("unknown %d", i)
+}
