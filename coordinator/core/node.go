@@ -45,9 +45,10 @@ type node struct {
 	attempts   uint      // since the last stream that lasted
 	sequence   uint64    // of the newest message of this stream
 
-	heard, sampled time.Time // arrival of the newest message; when its sample was taken
-	presence       Presence
-	raised         alarms // for the node itself
+	heard, sampled  time.Time // arrival of the newest message; when its sample was taken
+	sample, samples uint64    // the number of the newest sample; how many were heard
+	presence        Presence
+	raised          alarms // for the node itself
 
 	info      NodeInfo
 	sensors   []sensor

@@ -15,7 +15,9 @@ type NodeView struct {
 	PresenceReason string
 	// SampledAt is when its newest sample was taken, by the clock of Step; zero before the first.
 	SampledAt time.Time
-	BootID    string
+	// Samples is how many samples have arrived since the start.
+	Samples uint64
+	BootID  string
 	// Reboots is how many restarts were seen since the start.
 	Reboots      uint64
 	AgentVersion string
@@ -123,7 +125,7 @@ func (c *Core) Alarms() []Alarm { return slices.Clone(c.alarms) }
 func (c *Core) viewNode(n *node) NodeView {
 	v := NodeView{
 		Name: n.cfg.Name, Address: n.cfg.Address,
-		Presence: n.presence, SampledAt: n.sampled,
+		Presence: n.presence, SampledAt: n.sampled, Samples: n.samples,
 		BootID: n.info.BootID, Reboots: n.reboots, AgentVersion: n.info.AgentVersion, Board: n.info.Board,
 		Measurements: make([]Measurement, len(n.sensors)),
 		Throttling:   Throttling{Source: n.source, Error: n.sourceErr},
