@@ -74,6 +74,10 @@ func (c *Core) hear(n *node, m *Message) {
 	n.sequence = m.Sequence
 	before := n.sampled
 	n.heard = c.now
+	if m.Sample != n.sample {
+		n.sample = m.Sample
+		n.samples++
+	}
 	if at := c.now.Add(-max(m.Age, 0)); at.After(before) {
 		n.sampled = at
 	}
