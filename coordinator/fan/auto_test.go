@@ -101,6 +101,20 @@ func TestChangesAreWorthHearing(t *testing.T) {
 	}
 }
 
+func TestFullAndHalfAreMetExactly(t *testing.T) {
+	// Neither is a multiple of this resolution, nor one away from what is below.
+	b := newBench(t, fan.Config{Resolution: 0.03, MinimumDuty: 0.49}, worker("a", 40), worker("b", 40))
+	b.run(5 * time.Minute)
+	b.node(1).Booting = true
+	if d := b.step().Decision; d.Duty != 0.5 {
+		t.Fatalf("while b boots: %v", d)
+	}
+	b.node(0).Celsius = 90
+	if d := b.run(time.Minute).Decision; d.Duty != 1 {
+		t.Fatalf("far too hot: %v", d)
+	}
+}
+
 func TestASmallChangeIsNotTakenBackAtOnce(t *testing.T) {
 	b := newBench(t, fan.Config{SlewDown: 1, FilterTime: 100 * time.Millisecond}, worker("a", 55))
 	b.in.Override = fan.Override{Active: true, Duty: 0.5, Until: b.now.Add(time.Minute)}
@@ -193,6 +207,19 @@ func TestABootingNodeHoldsTheDuty(t *testing.T) {
 	}
 }
 
+func TestABootAfterFailSafeLeavesFullWithItsFirstSample(t *testing.T) {
+	b := newBench(t, fan.Config{}, worker("a", 40), worker("b", 40))
+	b.run(5 * time.Minute)
+	b.mute["b"] = true
+	b.run(10 * time.Second)
+	b.mute["b"], b.node(1).Booting = false, true
+	if d := b.run(time.Minute).Decision; d.Duty != 1 || d.Bound != fan.BoundBootHold {
+		t.Fatalf("while b boots: %v", d)
+	}
+	b.node(1).Booting = false
+	b.until(time.Second, "leave full", func(o fan.Output) bool { return o.Duty < 1 })
+}
+
 func TestWhenEveryNodeBoots(t *testing.T) {
 	n := worker("a", 40)
 	b := newBench(t, fan.Config{MayStop: true}, n)
@@ -262,6 +289,31 @@ func TestAFrozenInputIsToldAndChangesNothing(t *testing.T) {
 	b.node(1).Celsius += 0.5
 	if d := b.step().Decision; d.Frozen != "" {
 		t.Fatalf("it moved and is still told: %v", d)
+	}
+}
+
+func TestWhatIsKnownOfAFrozenInput(t *testing.T) {
+	swing := func(b *bench, d time.Duration) fan.Decision {
+		b.override(0.3, d/2)
+		b.run(d / 2)
+		b.override(0.6, d/2)
+		return b.run(d - d/2).Decision
+	}
+	b := newBench(t, fan.Config{}, worker("a", 50), worker("b", 41.5))
+	swing(b, 20*time.Minute)
+	b.in.Nodes = append([]fan.NodeInput{worker("new", 40)}, b.in.Nodes...)
+	if d := swing(b, 11*time.Minute); d.Frozen == "" || d.Frozen == "new" {
+		t.Fatalf("a node that joined made the others forgotten, or is told itself: frozen %q", d.Frozen)
+	}
+	for i := range b.in.Nodes {
+		b.node(i).Known = false
+	}
+	b.step()
+	for i := range b.in.Nodes {
+		b.node(i).Known = true
+	}
+	if d := swing(b, 20*time.Minute); d.Frozen != "" {
+		t.Fatalf("a reading that was lost and came back twenty minutes ago is told: frozen %q", d.Frozen)
 	}
 }
 

@@ -117,6 +117,14 @@ func TestANodeAtItsLimitMeansFullUntilItIsUnderByAGap(t *testing.T) {
 	}
 }
 
+func TestTheNodeOverItsLimitIsNamedBeforeOneNearIt(t *testing.T) {
+	near, over := worker("near", 59), worker("over", 60)
+	near.LimitCelsius, over.LimitCelsius = 60, 60
+	if d := newBench(t, fan.Config{}, near, over).step().Decision; d.Cause != fan.CauseOverLimit || d.Node != "over" {
+		t.Fatalf("%v (cause %v)", d, d.Cause)
+	}
+}
+
 func TestAWrongConfigurationMeansFullForEver(t *testing.T) {
 	c := fan.New(fan.Config{MinimumDuty: 7})
 	now := time.Now()

@@ -96,6 +96,19 @@ func TestAnOverrideToNothingKicksWhenItEnds(t *testing.T) {
 	}
 }
 
+func TestAClockThatJumpsOnEndsAnOverrideForGood(t *testing.T) {
+	b := newBench(t, fan.Config{}, worker("a", 40))
+	b.run(5 * time.Minute)
+	b.override(0.5, time.Minute)
+	b.run(10 * time.Second)
+	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
+		b.now = b.now.Add(jump)
+		if d := b.step().Decision; d.Mode != fan.ModeAuto {
+			t.Fatalf("after %s: %v", jump, d)
+		}
+	}
+}
+
 func TestAClockThatJumpsChangesNothing(t *testing.T) {
 	for name, jump := range map[string]time.Duration{
 		"back an hour": -time.Hour, "back ten years": -10 * 365 * 24 * time.Hour, "back a moment": -time.Millisecond,

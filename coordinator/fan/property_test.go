@@ -18,6 +18,7 @@ type storm struct {
 	bytes []byte
 	in    fan.Input
 	now   time.Time
+	calm  int // events left in which only temperatures change
 }
 
 func (s *storm) done() bool { return len(s.bytes) == 0 }
@@ -52,6 +53,14 @@ func (s *storm) number() float64 {
 
 // next changes one thing and lets some time pass.
 func (s *storm) next() {
+	defer func() { s.now = s.now.Add(time.Duration(s.draw()) * 10 * time.Millisecond) }()
+	if s.calm > 0 {
+		s.calm--
+		if n := len(s.in.Nodes); n > 0 {
+			s.in.Nodes[int(s.draw())%n].Celsius = 35 + float64(s.draw()%60)/2
+		}
+		return
+	}
 	switch s.draw() % 16 {
 	case 0, 1:
 		if len(s.in.Nodes) < 8 {
@@ -73,12 +82,16 @@ func (s *storm) next() {
 		s.in.Override = fan.Override{Active: true, Duty: s.number() / 100, Until: s.now.Add(time.Duration(s.draw()) * time.Second)}
 	case 6:
 		s.now = s.now.Add(time.Duration(int8(s.draw())) * time.Hour)
+	case 7, 8, 9:
+		s.in.Tach, s.in.WriteErr, s.calm = fan.TachAbsent, nil, int(s.draw())
+		for i := range s.in.Nodes {
+			s.in.Nodes[i] = worker(s.in.Nodes[i].Node, 50)
+		}
 	default:
 		if n := len(s.in.Nodes); n > 0 {
 			s.change(&s.in.Nodes[int(s.draw())%n])
 		}
 	}
-	s.now = s.now.Add(time.Duration(s.draw()) * 10 * time.Millisecond)
 }
 
 func (s *storm) change(n *fan.NodeInput) {
@@ -148,20 +161,22 @@ func checkStep(t *testing.T, cfg fan.Config, in fan.Input, elapsed time.Duration
 	if booting && (out.Duty < 0.5 || out.Duty < before.Duty) {
 		fail("a node boots")
 	}
-	// In auto on both sides the duty keeps to the slew limits: the ramp does, and
-	// the duty is within three resolutions of it. Boot and kick rise at once.
+	// In auto on both sides the duty keeps to the slew limits: the ramp does, the
+	// duty was within three resolutions of it and is within half of one. Boot and
+	// kick rise at once.
 	auto := d.Mode == fan.ModeAuto && before.Decision.Mode == fan.ModeAuto && before.Decision.Bound != fan.BoundKick
 	seconds := min(max(elapsed, 0), 5*time.Second).Seconds()
-	up := 0.08*seconds + 0.06 + 1e-9
+	up := 0.08*seconds + 0.07 + 1e-9
 	if auto && d.Bound != fan.BoundBootHold && d.Bound != fan.BoundKick && before.Duty > 0 && out.Duty-before.Duty > up {
 		fail("rose too fast")
 	}
-	if auto && out.Duty > 0 && before.Duty-out.Duty > 0.005*seconds+0.06+1e-9 {
+	if auto && out.Duty > 0 && before.Duty-out.Duty > 0.005*seconds+0.07+1e-9 {
 		fail("fell too fast")
 	}
 }
 
-func weather(t *testing.T, cfg fan.Config, bytes []byte) {
+// weather runs one story and hands every decision to seen.
+func weather(t *testing.T, cfg fan.Config, bytes []byte, seen func(fan.Decision)) {
 	s := &storm{bytes: bytes, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	c := fan.New(cfg)
 	var before fan.Output
@@ -171,13 +186,16 @@ func weather(t *testing.T, cfg fan.Config, bytes []byte) {
 		out := c.Step(s.now, s.in)
 		checkStep(t, cfg, s.in, s.now.Sub(last), before, out)
 		before, last = out, s.now
+		seen(out.Decision)
 	}
 }
 
 func TestNoStormBreaksThePromises(t *testing.T) {
-	for seed := range uint64(150) {
+	causes, bounds := map[fan.Cause]int{}, map[fan.Bound]int{}
+	steps, stalled := 0, 0
+	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 7))
-		bytes := make([]byte, 4000)
+		bytes := make([]byte, 2000)
 		for i := range bytes {
 			bytes[i] = byte(random.Uint32())
 		}
@@ -185,7 +203,26 @@ func TestNoStormBreaksThePromises(t *testing.T) {
 		if seed%3 == 0 {
 			cfg.DerivativeTime, cfg.FeedForwardTime = 5*time.Second, 5*time.Second
 		}
-		weather(t, cfg, bytes)
+		weather(t, cfg, bytes, func(d fan.Decision) {
+			causes[d.Cause]++
+			bounds[d.Bound]++
+			steps++
+			if d.Stalled {
+				stalled++
+			}
+		})
+	}
+	t.Logf("%d steps, %d stalled; causes %v; bounds %v", steps, stalled, causes, bounds)
+	// A storm that never comes to a rule says nothing about it.
+	for c := fan.CauseNone; c <= fan.CauseInputUnknown; c++ {
+		if causes[c] == 0 && c != fan.CauseConfiguration {
+			t.Errorf("no storm came to cause %v", c)
+		}
+	}
+	for b := fan.BoundNone; b <= fan.BoundKick; b++ {
+		if bounds[b] == 0 {
+			t.Errorf("no storm came to bound %v", b)
+		}
 	}
 }
 
@@ -196,7 +233,7 @@ func FuzzStep(f *testing.F) {
 		if len(bytes) > 1<<14 {
 			return
 		}
-		weather(t, fan.Config{MayStop: mayStop}, bytes)
+		weather(t, fan.Config{MayStop: mayStop}, bytes, func(fan.Decision) {})
 	})
 }
 

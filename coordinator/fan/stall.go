@@ -16,7 +16,7 @@ const (
 	spinUpGrace = 1500 * time.Millisecond
 	// A fan that was told to turn faster is held to a speed that rises by no
 	// more than this part of full drive per second.
-	spinUpRate = 0.25
+	spinUpRate = 0.15
 	// A reading speaks for the time since the one before, but for no more than
 	// this, the window in which a tachometer's edges are counted.
 	tachWindow = time.Second
@@ -51,8 +51,12 @@ func (s *stall) step(cfg *Config, tach Tach, rpm, duty float64, elapsed time.Dur
 		s.before, s.held, s.grace = duty, min(duty, cfg.MinimumDuty), spinUpGrace
 	}
 	s.before = duty
-	s.held = min(duty, s.held+spinUpRate*elapsed.Seconds())
-	s.expect = cfg.Curve.Expected(s.held)
+	if s.held = min(s.held, duty); s.grace == 0 {
+		s.held = min(duty, s.held+spinUpRate*elapsed.Seconds())
+	}
+	if duty > 0 { // a curve need not begin at 0
+		s.expect = cfg.Curve.Expected(s.held)
+	}
 	s.grace -= min(s.grace, elapsed)
 	if tach == TachFailed {
 		s.failed += elapsed
@@ -60,18 +64,13 @@ func (s *stall) step(cfg *Config, tach Tach, rpm, duty float64, elapsed time.Dur
 	}
 	s.failed = 0
 	s.rpm = rpm
-	if duty > 0 && s.grace == 0 {
-		s.judge(cfg, duty, min(elapsed, tachWindow))
+	if s.grace == 0 {
+		s.judge(min(elapsed, tachWindow))
 	}
 }
 
-func (s *stall) judge(cfg *Config, duty float64, window time.Duration) {
-	expect := s.expect
-	if s.stalled {
-		// Else a fan that creeps at full drive would pass for one at minimum.
-		expect = cfg.Curve.Expected(duty)
-	}
-	if s.rpm < stallFraction*expect {
+func (s *stall) judge(window time.Duration) {
+	if s.rpm < stallFraction*s.expect {
 		s.slow, s.good = s.slow+window, 0
 	} else {
 		s.slow, s.good = 0, s.good+window

@@ -75,7 +75,7 @@ func TestAFanThatNeverStartsIsSaidWithinThreeSecondsOfTheCommand(t *testing.T) {
 }
 
 func TestAHealthyFanIsNeverCalledStalled(t *testing.T) {
-	for _, lag := range []float64{0.5, 1.5, 3} {
+	for _, lag := range []float64{0.5, 1.5, 3, 5} {
 		b := newBench(t, fan.Config{MayStop: true}, worker("a", 30))
 		b.rpm = lagging(lag, 0)
 		for i := range 40 {
@@ -104,6 +104,35 @@ func TestOneSlowReadingIsNoStall(t *testing.T) {
 		if d := b.run(3 * time.Second).Decision; d.Duty != 0.20 {
 			t.Fatalf("after the kick: %v", d)
 		}
+	}
+}
+
+func TestOneSlowReadingAfterALateCallIsNoStall(t *testing.T) {
+	b := newBench(t, fan.Config{}, worker("a", 40))
+	b.rpm = lagging(1.5, 0)
+	b.run(5 * time.Minute)
+	b.now = b.now.Add(4 * time.Second)
+	b.rpm = func(float64) float64 { return 0 }
+	if d := b.step().Decision; d.Stalled {
+		t.Fatalf("one reading of 0 in five seconds: %v", d)
+	}
+}
+
+func TestAStandingFanIsNotHeldToACurveThatStartsLater(t *testing.T) {
+	learned := fan.Curve{{0.2, 1088}, {1, 5323}}
+	b := newBench(t, fan.Config{MayStop: true, Curve: learned}, worker("a", 30))
+	b.rpm = func(duty float64) float64 {
+		if duty == 0 {
+			return 0
+		}
+		return learned.Expected(duty)
+	}
+	if d := b.run(time.Hour).Decision; d.Duty != 0 || d.Stalled || d.ExpectedRPM != 0 {
+		t.Fatalf("%v (expected %v rpm)", d, d.ExpectedRPM)
+	}
+	b.rpm, b.in.Tach = nil, fan.TachFailed
+	if d := b.run(5 * time.Second).Decision; d.Duty != 1 || d.Cause != fan.CauseTachFailed {
+		t.Fatalf("a tachometer that fails while the fan stands: %v", d)
 	}
 }
 
