@@ -1,8 +1,6 @@
 package fan
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	// limitGapCelsius is how far under its limit every node must be before a
@@ -61,7 +59,6 @@ func (c *Controller) Step(now time.Time, in Input) Output {
 	c.started = c.started || s.unknown == nil
 	// The latch outlives the moment: full until every node is clear of its limit.
 	c.overLimit = s.reached || c.overLimit && s.hottest != nil
-
 	wanted := c.wish.holds(in.Override, now, elapsed)
 
 	d := Decision{Inputs: len(in.Nodes)}

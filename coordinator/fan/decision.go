@@ -22,8 +22,8 @@ type Decision struct {
 	Mode  Mode
 	Cause Cause // of fail-safe; CauseNone in every other mode
 
-	// Node and Sensor led, or are the cause of fail-safe. Both are empty when
-	// there is no input that counts.
+	// Node and Sensor led, or are the cause of fail-safe, as the input named
+	// them. Both are empty when there is no input that counts.
 	Node, Sensor string
 	// Celsius is the reading as it came, ErrorCelsius how far the smoothed one
 	// is over its set-point (negative: under). Both are 0 when it is not believed.
@@ -161,7 +161,12 @@ func (d Decision) String() string {
 	return b.String()
 }
 
-func (d Decision) input() string { return d.Node + "/" + d.Sensor }
+func (d Decision) input() string {
+	if d.Sensor == "" {
+		return d.Node
+	}
+	return d.Node + "/" + d.Sensor
+}
 
 func (d Decision) why() string {
 	switch d.Cause {
@@ -181,6 +186,9 @@ func (d Decision) why() string {
 			return fmt.Sprintf("%s silent for %.1f s: check the node and its link", d.input(), d.Age.Seconds())
 		case InputImplausible:
 			return d.input() + " reads a value that cannot be true: check the sensor and its set-point"
+		}
+		if d.Age > 0 {
+			return fmt.Sprintf("%s has had no reading for %.1f s: check the node and its sensor", d.input(), d.Age.Seconds())
 		}
 		return d.input() + " has no reading: check the node and its sensor"
 	}

@@ -191,3 +191,28 @@ func TestNoInputAtAllFallsToTheMinimum(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatAPersonReads(t *testing.T) {
+	for want, d := range map[string]fan.Decision{
+		"100 % fail-safe: w/cpu has no reading: check the node and its sensor": {
+			Duty: 1, Cause: fan.CauseStarting, Node: "w", Sensor: "cpu", Fault: fan.InputMissing},
+		"100 % fail-safe: w has had no reading for 7.5 s: check the node and its sensor": {
+			Duty: 1, Cause: fan.CauseInputUnknown, Node: "w", Fault: fan.InputMissing, Age: 7500 * time.Millisecond},
+		"100 % fail-safe: w/cpu reads a value that cannot be true: check the sensor and its set-point": {
+			Duty: 1, Cause: fan.CauseInputUnknown, Node: "w", Sensor: "cpu", Fault: fan.InputImplausible},
+		"100 % fail-safe: the fan's configuration is not valid: correct it and start again": {
+			Duty: 1, Cause: fan.CauseConfiguration},
+		"50 % auto: every node is booting; boot hold": {
+			Mode: fan.ModeAuto, Duty: 0.5, Inputs: 1, Bound: fan.BoundBootHold},
+		"31 % auto: w/cpu 56.5 C, 1.2 K over its set-point; P +3 I +28 D +1 F +2": {
+			Mode: fan.ModeAuto, Duty: 0.31, Inputs: 1, Node: "w", Sensor: "cpu", Celsius: 56.5, ErrorCelsius: 1.2,
+			Proportional: 0.03, Integral: 0.28, Derivative: 0.01, FeedForward: 0.02, Unlimited: 0.34},
+	} {
+		if got := d.String(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	if got := fan.Mode(9).String() + ", " + fan.TachFailed.String() + ", " + fan.InputSilent.String(); got != "unknown 9, failed, silent" {
+		t.Error(got)
+	}
+}

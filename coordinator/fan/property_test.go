@@ -64,7 +64,9 @@ func (s *storm) next() {
 	switch s.draw() % 16 {
 	case 0, 1:
 		if len(s.in.Nodes) < 8 {
-			s.in.Nodes = append(s.in.Nodes, worker(string('a'+rune(s.draw()%9)), s.number()))
+			n := worker(string('a'+rune(s.draw()%9)), s.number())
+			n.Known = s.draw()%8 != 0
+			s.in.Nodes = append(s.in.Nodes, n)
 		}
 	case 2:
 		if n := len(s.in.Nodes); n > 0 {
