@@ -90,6 +90,20 @@ func TestAHealthyFanIsNeverCalledStalled(t *testing.T) {
 	}
 }
 
+func TestAFanMayTakeTwoSecondsToStart(t *testing.T) {
+	b := newBench(t, fan.Config{MayStop: true}, worker("a", 30))
+	b.rpm = fan.DefaultCurve().Expected
+	b.run(10 * time.Minute)
+	b.node(0).Celsius = 60
+	b.step()
+	b.rpm = func(float64) float64 { return 0 }
+	b.run(2 * time.Second)
+	b.rpm = fan.DefaultCurve().Expected
+	if d := b.step().Decision; d.Stalled || b.last.Duty == 1 {
+		t.Fatalf("stood for two seconds of its spin-up: %v", d)
+	}
+}
+
 func TestOneSlowReadingIsNoStall(t *testing.T) {
 	b := newBench(t, fan.Config{}, worker("a", 40))
 	healthy := lagging(1.5, 0)
