@@ -1,0 +1,123 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+)
+
+// Fans is everything about each fan and why it runs as it does.
+func (s Screen) Fans(fans []*coordinatorv1.Fan) string {
+	if len(fans) == 0 {
+		return "this case has no fan\n"
+	}
+	blocks := make([]string, len(fans))
+	for i, f := range fans {
+		blocks[i] = s.columns(s.fan(f))
+	}
+	return strings.Join(blocks, "\n")
+}
+
+func (s Screen) fan(f *coordinatorv1.Fan) [][]cell {
+	mode, modeStyle := fanMode(f.GetMode())
+	duty := percent(f.GetDutyFraction())
+	if least := f.GetMinimumDutyFraction(); least > 0 {
+		duty += ", at least " + percent(least) + " when it runs"
+	}
+	rows := [][]cell{
+		{{text: "fan " + f.GetName(), style: bold}, {text: duty}},
+		{{text: "speed"}, speed(f)},
+		{{text: "mode"}, {text: orNone(mode), style: modeStyle}},
+		row("reason", orNone(f.GetReason())),
+	}
+	if o := f.GetOverride(); o != nil {
+		rows = append(rows, row("override", fmt.Sprintf("%s, %s left, until %s", percent(o.GetDutyFraction()),
+			Duration(milliseconds(o.GetRemainingMilliseconds())), s.end(o))))
+	}
+	if f.GetNode() != "" {
+		rows = append(rows, row("led by", led(f)))
+	}
+	if t := f.GetTerms(); t != nil {
+		rows = append(rows, row("terms", fmt.Sprintf("proportional %s, integral %s, derivative %s, feed-forward %s; sum %s before limits",
+			percent(t.GetProportional()), percent(t.GetIntegral()), percent(t.GetDerivative()), percent(t.GetFeedForward()), percent(t.GetUnlimited()))))
+	}
+	return append(rows, row("bound", orNone(f.GetBound())), row("cools", join(", ", f.GetNodes()...)))
+}
+
+// speed is what the tach says against what the curve promises.
+func speed(f *coordinatorv1.Fan) cell {
+	expected := ""
+	if f.GetExpectedRpm() > 0 {
+		expected = fmt.Sprintf(", expected %.0f rpm", f.GetExpectedRpm())
+	}
+	switch {
+	case f.GetTachError() != "":
+		return cell{text: "failed: " + f.GetTachError() + expected, style: yellow}
+	case f.Rpm == nil && expected == "":
+		return cell{text: "unsupported: no tach"}
+	case f.Rpm == nil:
+		return cell{text: "not measured yet" + expected}
+	case f.GetStalled():
+		return cell{text: fmt.Sprintf("%.0f rpm%s: STALLED", f.GetRpm(), expected), style: red}
+	}
+	return cell{text: fmt.Sprintf("%.0f rpm%s", f.GetRpm(), expected)}
+}
+
+// turns is the speed in two or three words.
+func turns(f *coordinatorv1.Fan) string {
+	switch {
+	case f.GetTachError() != "":
+		return "speed unknown"
+	case f.Rpm == nil && f.GetExpectedRpm() == 0:
+		return "no tach"
+	case f.Rpm == nil:
+		return "no speed yet"
+	case f.GetStalled():
+		return fmt.Sprintf("STALLED at %.0f rpm", f.GetRpm())
+	}
+	return fmt.Sprintf("%.0f rpm", f.GetRpm())
+}
+
+// summary is a fan in one line: duty, speed, who decides, why.
+func summary(f *coordinatorv1.Fan) cell {
+	mode, style := fanMode(f.GetMode())
+	if f.GetStalled() {
+		style = red
+	}
+	return cell{text: join(": ", join(", ", percent(f.GetDutyFraction()), turns(f), mode), f.GetReason()), style: style}
+}
+
+func led(f *coordinatorv1.Fan) string {
+	side := "over"
+	if f.GetErrorCelsius() < 0 {
+		side = "under"
+	}
+	return fmt.Sprintf("%s at %s, %s %s its set-point", join(" ", f.GetNode(), f.GetSensor()), celsius(f.GetCelsius()),
+		celsius(max(f.GetErrorCelsius(), -f.GetErrorCelsius())), side)
+}
+
+// end is the time of day at which an override ends.
+func (s Screen) end(o *coordinatorv1.FanOverride) string {
+	return s.clock(s.Now.Add(milliseconds(o.GetRemainingMilliseconds()).Round(time.Second)))
+}
+
+// FanSet says what a fan does after it was set. A duty that fail-safe outranks is not called done.
+func (s Screen) FanSet(f *coordinatorv1.Fan) string {
+	o := f.GetOverride()
+	failSafe := f.GetMode() == coordinatorv1.FanMode_FAN_MODE_FAIL_SAFE
+	var text string
+	switch {
+	case o == nil && failSafe:
+		text = fmt.Sprintf("fan %s is automatic again, but fail-safe at %s: %s", f.GetName(), percent(f.GetDutyFraction()), f.GetReason())
+	case o == nil:
+		text = fmt.Sprintf("fan %s is automatic, now at %s", f.GetName(), percent(f.GetDutyFraction()))
+	case failSafe:
+		text = fmt.Sprintf("fan %s stays fail-safe at %s: %s; %s counts only once that ends, until %s",
+			f.GetName(), percent(f.GetDutyFraction()), f.GetReason(), percent(o.GetDutyFraction()), s.end(o))
+	default:
+		text = fmt.Sprintf("fan %s at %s until %s, then automatic", f.GetName(), percent(o.GetDutyFraction()), s.end(o))
+	}
+	return s.columns([][]cell{row(text)})
+}
