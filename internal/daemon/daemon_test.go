@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -60,6 +61,36 @@ func TestListenReplacesOnlyTheDead(t *testing.T) {
 	}
 }
 
+func TestListenWhateverTheUmask(t *testing.T) {
+	before := syscall.Umask(0)
+	defer syscall.Umask(before)
+	for _, mask := range []int{0, 0o077} {
+		syscall.Umask(mask)
+		path := filepath.Join(t.TempDir(), "a.sock")
+		l, err := Listen("unix://" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != SocketMode {
+			t.Errorf("umask %04o: %v %v", mask, info.Mode(), err)
+		}
+	}
+}
+
+func TestListenSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	for address, want := range map[string]string{
+		"unix://" + filepath.Join(dir, "a", "b", "c.sock"):       "make " + filepath.Join(dir, "a", "b") + " for this user",
+		"unix://" + filepath.Join(dir, strings.Repeat("x", 108)): "at most 107 bytes",
+		"unix://c.sock": "an absolute path",
+	} {
+		if _, err := Listen(address); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", address, err, want)
+		}
+	}
+}
+
 func TestListenAllIsAllOrNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.sock")
 	if _, err := ListenAll([]string{"unix://" + path, "unix://relative.sock"}); err == nil {
@@ -78,16 +109,44 @@ func TestLogRefuses(t *testing.T) {
 	}
 }
 
-func TestLogLeavesTheTimeToTheJournal(t *testing.T) {
-	t.Setenv("JOURNAL_STREAM", "8:12345")
-	var out bytes.Buffer
-	l, err := Log{}.Logger("agent", &out)
+func TestLogForTheJournal(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Info("serving")
-	if got := out.String(); !strings.HasPrefix(got, "[INFO]") {
-		t.Errorf("got %q", got)
+	defer out.Close()
+	info, err := out.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	say := func() string {
+		if err := out.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Seek(0, 0); err != nil {
+			t.Fatal(err)
+		}
+		logger, err := Log{}.Logger("agent", out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logger.Info("serving")
+		logger.Error("cannot read")
+		text, err := os.ReadFile(out.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", stat.Dev, stat.Ino))
+	if got, want := say(), "<6>[INFO]  agent: serving\n<3>[ERROR] agent: cannot read\n"; got != want {
+		t.Errorf("to the journal: got %q, want %q", got, want)
+	}
+	// The variable is inherited by every child, whatever its streams are.
+	t.Setenv("JOURNAL_STREAM", "8:12345")
+	if got := say(); strings.HasPrefix(got, "<") || !strings.HasPrefix(got, "2") {
+		t.Errorf("to something else: got %q, want times and no priority", got)
 	}
 }
 
@@ -116,6 +175,21 @@ func TestRunEndsGracefullyThenAtOnce(t *testing.T) {
 			t.Errorf("second signal: %v", err)
 		}
 	})
+}
+
+func TestRunEndsByEachSignal(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		err := Run(t.Context(), hclog.NewNullLogger(), func(ctx context.Context) error {
+			if err := syscall.Kill(os.Getpid(), sent); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%v: %v", sent, err)
+		}
+	}
 }
 
 func TestNotify(t *testing.T) {
@@ -150,6 +224,32 @@ func TestNoWatchdogWithoutSystemd(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "")
 	if _, atLeast := Watchdog(hclog.NewNullLogger()); atLeast != 0 {
 		t.Errorf("wants %v", atLeast)
+	}
+}
+
+func TestWatchdogLossIsOneLine(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
+	t.Setenv("WATCHDOG_USEC", "10000000")
+	t.Setenv("WATCHDOG_PID", "")
+	var out bytes.Buffer
+	feed, _ := Watchdog(hclog.New(&hclog.LoggerOptions{Output: &out}))
+	for range 3 {
+		feed()
+	}
+	if n := strings.Count(out.String(), "\n"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, out.String())
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	usage := UsageError{errors.New("unknown flag: --colour")}
+	for _, test := range []struct {
+		err  error
+		want int
+	}{{nil, ExitDone}, {errors.New("no"), ExitFailed}, {usage, ExitUsage}, {fmt.Errorf("run: %w", usage), ExitUsage}} {
+		if got := ExitCode(test.err); got != test.want {
+			t.Errorf("%v: %d, want %d", test.err, got, test.want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,7 +55,13 @@ func ListenAll(addresses []string) ([]net.Listener, error) {
 	return listeners, nil
 }
 
+// maxPath is what fits into sockaddr_un, see unix(7).
+const maxPath = 107
+
 func listenUnix(path string) (net.Listener, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("a socket's path has at most %d bytes, this one %d; choose a shorter one", maxPath, len(path))
+	}
 	dir := filepath.Dir(path)
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%w; make %s for this user, or choose another socket", err, dir)
@@ -62,14 +69,24 @@ func listenUnix(path string) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	// The mode is there from the first moment on: between bind and chmod anybody could connect.
-	before := syscall.Umask(0o777 &^ SocketMode)
-	l, err := net.Listen("unix", path)
-	syscall.Umask(before)
+	// The kernel gives the file the socket's mode less the umask, so that it is never wider than wanted, not even
+	// between bind and chmod; chmod then gives the group what the umask took.
+	narrow := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), SocketMode) }), err)
+	}}
+	l, err := narrow.Listen(context.Background(), "unix", path)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w; make %s writable for this user, or choose another socket", err, dir)
 	}
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, SocketMode); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // removeStale removes the socket of a dead process.

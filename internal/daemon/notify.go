@@ -17,7 +17,8 @@ func Stopping(logger hclog.Logger) { notify(logger, systemd.SdNotifyStopping) }
 func Status(logger hclog.Logger, line string) { notify(logger, "STATUS="+line) }
 
 // Watchdog returns what feeds systemd's watchdog, and how often it must be called at the least: half of the unit's
-// WatchdogSec, or 0 where there is none. The function may be called more often; it does not block.
+// WatchdogSec, or 0 where there is none. The function may be called more often, by one goroutine; it does not block.
+// That systemd does not listen any more is logged when it begins, not at each call.
 func Watchdog(logger hclog.Logger) (feed func(), atLeast time.Duration) {
 	interval, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
@@ -27,7 +28,14 @@ func Watchdog(logger hclog.Logger) (feed func(), atLeast time.Duration) {
 	if interval == 0 {
 		return func() {}, 0
 	}
-	return func() { notify(logger, systemd.SdNotifyWatchdog) }, interval / 2
+	failing := false
+	return func() {
+		_, err := systemd.SdNotify(false, systemd.SdNotifyWatchdog)
+		if err != nil && !failing {
+			logger.Warn("systemd could not be told", "state", systemd.SdNotifyWatchdog, "error", err)
+		}
+		failing = err != nil
+	}, interval / 2
 }
 
 func notify(logger hclog.Logger, state string) {

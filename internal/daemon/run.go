@@ -13,12 +13,15 @@ import (
 // ErrInterrupted is what Run returns when a second signal came before the program had ended.
 var ErrInterrupted = errors.New("interrupted: a second signal came before everything had ended")
 
-// Run runs a program until it returns. SIGINT or SIGTERM ends its context; systemd is told. A second one makes Run
-// return ErrInterrupted at once, whatever the program is waiting for: the caller is expected to exit.
+// Run runs a program until it returns. SIGINT, SIGTERM or the SIGHUP of a lost terminal ends its context; systemd is
+// told. A second one makes Run return ErrInterrupted at once, whatever the program is waiting for: the caller is
+// expected to exit. A log that nobody reads any more (SIGPIPE) ends nothing.
 func Run(ctx context.Context, logger hclog.Logger, program func(context.Context) error) error {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 	return run(ctx, logger, signals, program)
 }
 
