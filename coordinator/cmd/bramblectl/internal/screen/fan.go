@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
 
@@ -30,16 +32,19 @@ func (s Screen) fan(f *coordinatorv1.Fan) [][]cell {
 		{{text: "fan " + f.GetName(), style: bold}, {text: duty}},
 		{{text: "speed"}, speed(f)},
 		{{text: "mode"}, {text: orNone(mode), style: modeStyle}},
-		row("reason", orNone(f.GetReason())),
+		row("reason", orNone(why(f))),
 	}
 	if o := f.GetOverride(); o != nil {
-		rows = append(rows, row("override", fmt.Sprintf("%s, %s left, until %s", percent(o.GetDutyFraction()),
-			Duration(milliseconds(o.GetRemainingMilliseconds())), s.end(o))))
+		held := fmt.Sprintf("%s, %s left, until %s", percent(o.GetDutyFraction()), Duration(milliseconds(o.GetRemainingMilliseconds())), s.end(o))
+		if f.GetMode() == coordinatorv1.FanMode_FAN_MODE_FAIL_SAFE {
+			held += ", outranked by fail-safe"
+		}
+		rows = append(rows, row("override", held))
 	}
 	if f.GetNode() != "" {
 		rows = append(rows, row("led by", led(f)))
 	}
-	if t := f.GetTerms(); t != nil {
+	if t := f.GetTerms(); proto.Size(t) > 0 { // all zero where the rule did not run
 		rows = append(rows, row("terms", fmt.Sprintf("proportional %s, integral %s, derivative %s, feed-forward %s; sum %s before limits",
 			percent(t.GetProportional()), percent(t.GetIntegral()), percent(t.GetDerivative()), percent(t.GetFeedForward()), percent(t.GetUnlimited()))))
 	}
@@ -86,16 +91,30 @@ func summary(f *coordinatorv1.Fan) cell {
 	if f.GetStalled() {
 		style = red
 	}
-	return cell{text: join(": ", join(", ", percent(f.GetDutyFraction()), turns(f), mode), f.GetReason()), style: style}
+	return cell{text: join(": ", join(", ", percent(f.GetDutyFraction()), turns(f), mode), why(f)), style: style}
 }
 
+// why is the reason without "40 % auto: ", which it may begin with: duty and mode have been said.
+func why(f *coordinatorv1.Fan) string {
+	before, after, ok := strings.Cut(f.GetReason(), ": ")
+	if words := strings.Fields(before); ok && len(words) == 3 && words[1] == "%" {
+		return after
+	}
+	return f.GetReason()
+}
+
+// led is the sensor that decided. One that could not be read is named without figures: they are zero then.
 func led(f *coordinatorv1.Fan) string {
+	where := join(" ", f.GetNode(), f.GetSensor())
+	if f.GetCelsius() == 0 && f.GetErrorCelsius() == 0 {
+		return where
+	}
 	side := "over"
 	if f.GetErrorCelsius() < 0 {
 		side = "under"
 	}
-	return fmt.Sprintf("%s at %s, %s %s its set-point", join(" ", f.GetNode(), f.GetSensor()), celsius(f.GetCelsius()),
-		celsius(max(f.GetErrorCelsius(), -f.GetErrorCelsius())), side)
+	return fmt.Sprintf("%s at %s, %s %s its set-point", where, celsius(f.GetCelsius()),
+		kelvin(max(f.GetErrorCelsius(), -f.GetErrorCelsius())), side)
 }
 
 // end is the time of day at which an override ends.
@@ -110,12 +129,12 @@ func (s Screen) FanSet(f *coordinatorv1.Fan) string {
 	var text string
 	switch {
 	case o == nil && failSafe:
-		text = fmt.Sprintf("fan %s is automatic again, but fail-safe at %s: %s", f.GetName(), percent(f.GetDutyFraction()), f.GetReason())
+		text = fmt.Sprintf("fan %s is automatic again, but fail-safe at %s: %s", f.GetName(), percent(f.GetDutyFraction()), why(f))
 	case o == nil:
 		text = fmt.Sprintf("fan %s is automatic, now at %s", f.GetName(), percent(f.GetDutyFraction()))
 	case failSafe:
 		text = fmt.Sprintf("fan %s stays fail-safe at %s: %s; %s counts only once that ends, until %s",
-			f.GetName(), percent(f.GetDutyFraction()), f.GetReason(), percent(o.GetDutyFraction()), s.end(o))
+			f.GetName(), percent(f.GetDutyFraction()), why(f), percent(o.GetDutyFraction()), s.end(o))
 	default:
 		text = fmt.Sprintf("fan %s at %s until %s, then automatic", f.GetName(), percent(o.GetDutyFraction()), s.end(o))
 	}

@@ -77,7 +77,7 @@ func (l *Log) open(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 	}
 	for _, a := range m.GetCase().GetAlarms() {
 		told = append(told, Notice{At: now, Subject: l.subject(a.GetSubject()),
-			What: fmt.Sprintf("alarm for %s: %s", Duration(milliseconds(a.GetAgeMilliseconds())), a.GetMessage()), style: red})
+			What: fmt.Sprintf("alarm for %s: %s", Duration(milliseconds(a.GetAgeMilliseconds())), about(a.GetSubject(), a.GetMessage())), style: red})
 	}
 	return told
 }
@@ -129,7 +129,7 @@ func (l *Log) catchUp(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 	}
 	for _, a := range m.GetCase().GetAlarms() {
 		if !before.alarms[alarmKey{a.GetKind(), a.GetSubject()}] {
-			tell(a.GetSubject(), "alarm: "+a.GetMessage(), red)
+			tell(a.GetSubject(), "alarm: "+about(a.GetSubject(), a.GetMessage()), red)
 		}
 	}
 	for _, gone := range l.ended(before.alarms) {
@@ -235,16 +235,16 @@ func dutyMoved(old, f *coordinatorv1.Fan) bool {
 
 // eventLine makes sure that an alarm reads as one.
 func eventLine(e *coordinatorv1.Event) string {
-	switch e.GetKind() {
-	case coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
-		return "alarm: " + e.GetMessage()
-	case coordinatorv1.EventKind_EVENT_KIND_ALARM_CLEARED:
-		return "alarm over: " + e.GetMessage()
-	}
-	if e.GetMessage() == "" {
+	message := about(e.GetSubject(), e.GetMessage())
+	switch {
+	case e.GetKind() == coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
+		return "alarm: " + message
+	case e.GetKind() == coordinatorv1.EventKind_EVENT_KIND_ALARM_CLEARED:
+		return "alarm over: " + message
+	case message == "":
 		return join(" ", word(e.GetKind(), "EVENT_KIND_"), flagWord(e.GetFlag()))
 	}
-	return e.GetMessage()
+	return message
 }
 
 func flagWord(f agentv1.Flag) string {

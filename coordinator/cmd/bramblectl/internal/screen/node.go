@@ -84,7 +84,7 @@ func sensors(n *coordinatorv1.Node) [][]cell {
 		cells := []cell{{text: m.GetSensor()}, {text: text, right: true}, bound(m.GetSetPointCelsius()), bound(m.GetLimitCelsius()), {text: none}}
 		if isTemperature(m) && m.GetLimitCelsius() > 0 {
 			margin := marginOf(m)
-			cells[4] = cell{text: celsius(margin), style: marginStyle(margin)}
+			cells[4] = cell{text: kelvin(margin), style: marginStyle(margin)}
 		}
 		rows = append(rows, cells)
 	}

@@ -69,7 +69,7 @@ func heat(n *coordinatorv1.Node) (temperature, margin cell) {
 	default:
 		temperature.text = celsius(degrees(m))
 		if m.GetLimitCelsius() > 0 {
-			margin.text, margin.style = celsius(marginOf(m)), marginStyle(marginOf(m))
+			margin.text, margin.style = kelvin(marginOf(m)), marginStyle(marginOf(m))
 			temperature.style = margin.style
 		}
 	}

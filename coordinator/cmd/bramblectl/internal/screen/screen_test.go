@@ -146,7 +146,7 @@ func TestHeatIsHonest(t *testing.T) {
 		measurements        []*coordinatorv1.Measurement
 		temperature, margin string
 	}{
-		{"the smallest margin counts, not the highest value", []*coordinatorv1.Measurement{processor, disk, unlimited}, "66.0 C", "4.0 C"},
+		{"the smallest margin counts, not the highest value", []*coordinatorv1.Measurement{processor, disk, unlimited}, "66.0 C", "4.0 K"},
 		{"without any limit the highest value", []*coordinatorv1.Measurement{unlimited}, "90.0 C", "-"},
 		{"broken processor", []*coordinatorv1.Measurement{disk, broken}, "failed", "-"},
 		{"nothing", nil, "-", "-"},
@@ -154,6 +154,49 @@ func TestHeatIsHonest(t *testing.T) {
 		temperature, margin := heat(&coordinatorv1.Node{Measurements: c.measurements})
 		if temperature.text != c.temperature || margin.text != c.margin {
 			t.Errorf("%s: %s, %s", c.what, temperature.text, margin.text)
+		}
+	}
+}
+
+func TestFanSpeed(t *testing.T) {
+	for _, c := range []struct {
+		fan        *coordinatorv1.Fan
+		long, line string
+	}{
+		{&coordinatorv1.Fan{}, "unsupported: no tach", "no tach"},
+		{&coordinatorv1.Fan{ExpectedRpm: 2000}, "not measured yet, expected 2000 rpm", "no speed yet"},
+		{&coordinatorv1.Fan{ExpectedRpm: 2000, TachError: "no such device"}, "failed: no such device, expected 2000 rpm", "speed unknown"},
+		{&coordinatorv1.Fan{ExpectedRpm: 2000, Rpm: new(1990.4)}, "1990 rpm, expected 2000 rpm", "1990 rpm"},
+		{&coordinatorv1.Fan{ExpectedRpm: 2000, Rpm: new(0.0), Stalled: true}, "0 rpm, expected 2000 rpm: STALLED", "STALLED at 0 rpm"},
+	} {
+		if long, line := speed(c.fan).text, turns(c.fan); long != c.long || line != c.line {
+			t.Errorf("%v is %q and %q", c.fan, long, line)
+		}
+	}
+}
+
+// What the coordinator says in whole sentences is not said twice on a line.
+func TestSaidOnce(t *testing.T) {
+	for _, c := range []struct{ subject, message, want string }{
+		{"worker-1", "worker-1 is live", "is live"},
+		{"worker-1", "worker-1: node stale ended", "node stale ended"},
+		{"worker-1", "worker-1/cpu-thermal could not be read", "cpu-thermal could not be read"},
+		{"worker-1", "worker-1's supply is low", "worker-1's supply is low"},
+		{"worker-1", "worker-12 is live", "worker-12 is live"},
+		{"", " is live", " is live"},
+	} {
+		if got := about(c.subject, c.message); got != c.want {
+			t.Errorf("about %q: %q is %q", c.subject, c.message, got)
+		}
+	}
+	for reason, want := range map[string]string{
+		"40 % override: zero leads: 54 C": "zero leads: 54 C",
+		"a kernel driver: only read":      "a kernel driver: only read",
+		"stalled":                         "stalled",
+		"":                                "",
+	} {
+		if got := why(&coordinatorv1.Fan{Reason: reason}); got != want {
+			t.Errorf("%q is %q", reason, got)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (s Screen) alarms(all []*coordinatorv1.Alarm, lines int) string {
 	for shown := min(len(all), lines); ; shown-- {
 		var rows [][]cell
 		for _, a := range all[:shown] {
-			rows = append(rows, []cell{{text: "  " + Duration(milliseconds(a.GetAgeMilliseconds()))}, {text: a.GetSubject(), style: red}, {text: a.GetMessage()}})
+			rows = append(rows, []cell{{text: "  " + Duration(milliseconds(a.GetAgeMilliseconds()))}, {text: a.GetSubject(), style: red}, {text: about(a.GetSubject(), a.GetMessage())}})
 		}
 		if rest := len(all) - shown; rest > 0 {
 			rows = append(rows, row(fmt.Sprintf("  and %d more: bramblectl status -o json", rest)))
@@ -110,9 +110,9 @@ func hottest(nodes []*coordinatorv1.Node) cell {
 	case limit == 0:
 		return cell{text: where + ", limit unknown"}
 	case margin <= 0:
-		return cell{text: fmt.Sprintf("%s, %s OVER its limit of %s", where, celsius(-margin), celsius(limit)), style: red}
+		return cell{text: fmt.Sprintf("%s, %s OVER its limit of %s", where, kelvin(-margin), celsius(limit)), style: red}
 	}
-	return cell{text: fmt.Sprintf("%s, %s under its limit of %s", where, celsius(margin), celsius(limit)), style: marginStyle(margin)}
+	return cell{text: fmt.Sprintf("%s, %s under its limit of %s", where, kelvin(margin), celsius(limit)), style: marginStyle(margin)}
 }
 
 // raised names the nodes on which a flag is up now.

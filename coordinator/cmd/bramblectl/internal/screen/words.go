@@ -61,6 +61,9 @@ func number(x float64) string {
 
 func percent(fraction float64) string { return number(100*fraction) + " %" }
 
+// kelvin is a difference between temperatures.
+func kelvin(t float64) string { return fmt.Sprintf("%.1f K", t) }
+
 func celsius(t float64) string { return fmt.Sprintf("%.1f C", t) }
 
 // clock is a time of day, with the weekday if it is not today.
@@ -70,6 +73,20 @@ func (s Screen) clock(t time.Time) string {
 		return t.Format("Mon 15:04:05")
 	}
 	return t.Format(time.TimeOnly)
+}
+
+// about is a message without the subject that it begins with: the column before has it.
+func about(subject, message string) string {
+	rest, ok := strings.CutPrefix(message, subject)
+	if !ok || subject == "" {
+		return message
+	}
+	for _, separator := range []string{": ", "/", " "} {
+		if text, ok := strings.CutPrefix(rest, separator); ok {
+			return text
+		}
+	}
+	return message
 }
 
 // word is the name of an enum's value without its prefix, in lower case.
