@@ -2,7 +2,6 @@ package firmware
 
 import (
 	"io/fs"
-	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -112,7 +111,6 @@ func (m *machine) open(t *testing.T) (*Throttling, error) {
 			return nil, &fs.PathError{Op: "open", Path: path, Err: unix.ENOENT}
 		}
 		device.t = t
-		device.errnos, device.codes = slices.Clone(device.errnos), slices.Clone(device.codes)
 		return device, nil
 	})
 	if err == nil {

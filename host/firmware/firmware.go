@@ -104,11 +104,6 @@ func open(root string, openMailbox func(path string) (mailbox, error)) (*Throttl
 		return found(path, alarm), nil
 	}
 	failures = append(failures, err)
-	for _, kind := range []error{fs.ErrPermission, ErrNoAnswer} {
-		if err := first(failures, kind); err != nil {
-			return nil, fmt.Errorf("throttling: %w", err)
-		}
-	}
 	for _, err := range failures {
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errors.ErrUnsupported) {
 			return nil, fmt.Errorf("throttling: %w", err)

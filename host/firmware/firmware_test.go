@@ -70,7 +70,7 @@ func TestProbeOrder(t *testing.T) {
 }
 
 func TestOpenFails(t *testing.T) {
-	silent := &videocore{errnos: []unix.Errno{unix.EINVAL, unix.ETIMEDOUT}}
+	silent := func() *videocore { return &videocore{errnos: []unix.Errno{unix.EINVAL, unix.ETIMEDOUT}} }
 	partial := &videocore{codes: []uint32{0x80000001, 0x80000001}}
 	for _, test := range []struct {
 		name    string
@@ -85,8 +85,12 @@ func TestOpenFails(t *testing.T) {
 		{"no access to the older node", nil, map[string]unix.Errno{"dev/vcio": unix.EACCES}, fs.ErrPermission, []string{`KERNEL=="vcio"`}},
 		{"device policy", nil, map[string]unix.Errno{"dev/vcio_gencmd": unix.EPERM}, fs.ErrPermission, []string{"DeviceAllow=", "vcio_gencmd r"}},
 		{"tag forbidden", map[string]*videocore{"dev/vcio": {allowed: 0x00030047}}, nil, fs.ErrPermission, []string{"dev/vcio", "forbids"}},
-		{"silent", map[string]*videocore{"dev/vcio_gencmd": silent}, nil, ErrNoAnswer, []string{"vcio_gencmd"}},
+		{"silent", map[string]*videocore{"dev/vcio_gencmd": silent()}, nil, ErrNoAnswer, []string{"vcio_gencmd"}},
 		{"partial", map[string]*videocore{"dev/vcio": partial}, nil, ErrNoAnswer, []string{"0x80000001"}},
+		{"gencmd refused, older node silent", map[string]*videocore{"dev/vcio": silent()}, map[string]unix.Errno{"dev/vcio_gencmd": unix.EACCES},
+			fs.ErrPermission, []string{"group video"}},
+		{"gencmd silent, older node refused", map[string]*videocore{"dev/vcio_gencmd": silent()}, map[string]unix.Errno{"dev/vcio": unix.EACCES},
+			ErrNoAnswer, []string{"vcio_gencmd"}},
 		{"too many files", nil, map[string]unix.Errno{"dev/vcio": unix.EMFILE}, unix.EMFILE, []string{"dev/vcio"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -68,6 +68,7 @@ func TestParseThrottled(t *testing.T) {
 		{"longer value", [7]uint32{28, success, tagThrottled, 4, 0x80000008, 0x1, 0}, 1, true},
 		{"no mark: the firmware does not know the tag", [7]uint32{28, success, tagThrottled, 4, 0, 0, 0}, 0, false},
 		{"short value", [7]uint32{28, success, tagThrottled, 4, 0x80000000, 0x50005, 0}, 0, false},
+		{"a length without the mark", [7]uint32{28, success, tagThrottled, 4, 4, 0x50005, 0}, 0, false},
 		{"another tag", [7]uint32{28, success, tagGencmd, 4, 0x80000004, 0x50005, 0}, 0, false},
 	} {
 		got, err := parseThrottled(test.words)

@@ -68,8 +68,8 @@ func TestRank(t *testing.T) {
 
 func TestSetAndRestore(t *testing.T) {
 	led := find(t, "pi-4b")
-	if err := led.Restore(); err != nil || !strings.Contains(content(t, led, "trigger"), "[mmc0]") {
-		t.Errorf("restore before set: %v, trigger %q", err, content(t, led, "trigger"))
+	if err := led.Restore(); err != nil || !strings.Contains(content(t, led, "trigger"), "[mmc0]") || content(t, led, "brightness") != "0" {
+		t.Errorf("restore before set: %v, trigger %q, brightness %q", err, content(t, led, "trigger"), content(t, led, "brightness"))
 	}
 	for _, on := range []bool{true, false, true} {
 		if err := led.Set(on); err != nil {
@@ -81,6 +81,19 @@ func TestSetAndRestore(t *testing.T) {
 	}
 	if err := led.Restore(); err != nil || content(t, led, "trigger") != "mmc0" {
 		t.Errorf("restore: %v, trigger %q", err, content(t, led, "trigger"))
+	}
+}
+
+// TestEveryRoundRemembersAnew: what was chosen between two rounds is kept.
+func TestEveryRoundRemembersAnew(t *testing.T) {
+	led := find(t, "pi-4b")
+	for _, trigger := range []string{"mmc0", "heartbeat"} {
+		if err := os.WriteFile(led.path("trigger"), []byte("none ["+trigger+"] timer\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(led.Set(true), led.Restore()); err != nil || content(t, led, "trigger") != trigger {
+			t.Errorf("%s: %v, trigger %q", trigger, err, content(t, led, "trigger"))
+		}
 	}
 }
 

@@ -158,6 +158,24 @@ func TestAdapterPulledAndPlugged(t *testing.T) {
 	}
 }
 
+// TestReplacedBetweenScans: the adapter went and came back under its name.
+func TestReplacedBetweenScans(t *testing.T) {
+	root := hosttest.Tree(t, "pi-1b")
+	ports := openTree(t, root)
+	dir := filepath.Join(root, "sys/class/net/eth0")
+	for name, value := range map[string]string{"carrier": "1\n", "speed": "10\n"} {
+		if err := errors.Join(os.Remove(filepath.Join(dir, name)), os.WriteFile(filepath.Join(dir, name), []byte(value), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if changed, err := ports.Rescan(); err != nil || !changed {
+		t.Errorf("changed %v, %v", changed, err)
+	}
+	if speed, err := ports.Read(0); err != nil || speed != 10 {
+		t.Errorf("%d, %v", speed, err)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	ports := openTree(t, hosttest.Tree(t, "pi-4b"))
 	if err := errors.Join(ports.Close(), ports.Close()); err != nil {

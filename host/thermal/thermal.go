@@ -222,7 +222,7 @@ func (s *Set) taken() map[string]bool {
 
 // refresh makes a known sensor read from place p, and reports whether that is news.
 func (s *Set) refresh(n *sensor, p place) bool {
-	if n.input != nil && n.Source == p.path && !n.input.Moved() {
+	if n.input != nil && !n.input.Moved() {
 		return false
 	}
 	before, was := n.Sensor, n.input != nil

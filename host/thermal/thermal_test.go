@@ -2,6 +2,7 @@ package thermal
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,11 +70,11 @@ func (s *script) Int() (int64, error) { s.reads++; return s.value, s.err }
 func (s *script) Moved() bool         { return false }
 func (s *script) Close() error        { return nil }
 
-// scripted opens a board's tree with every temperature file behind the script of
+// scripted opens a tree with every temperature file behind the script of
 // its path's end.
-func scripted(t *testing.T, board string, scripts map[string]*script) *Set {
+func scripted(t *testing.T, root string, scripts map[string]*script) *Set {
 	t.Helper()
-	set, err := open(hosttest.Tree(t, board), func(path string) (input, error) {
+	set, err := open(root, func(path string) (input, error) {
 		for end, s := range scripts {
 			if strings.HasSuffix(path, end) {
 				return s, nil
@@ -84,11 +85,13 @@ func scripted(t *testing.T, board string, scripts map[string]*script) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = set.Close() })
 	return set
 }
 
 // TestErrors goes through what drivers answer instead of a temperature.
 func TestErrors(t *testing.T) {
+	root := hosttest.Tree(t, "pi-5")
 	for _, test := range []struct {
 		errno       unix.Errno
 		unsupported bool
@@ -103,7 +106,7 @@ func TestErrors(t *testing.T) {
 		{unix.ENODEV, true, ""},
 	} {
 		kernel := &script{err: &fs.PathError{Op: "read", Path: "/sys/zone/temp", Err: test.errno}}
-		set := scripted(t, "pi-5", map[string]*script{"thermal_zone0/temp": kernel})
+		set := scripted(t, root, map[string]*script{"thermal_zone0/temp": kernel})
 		soc := index(t, set, "cpu-thermal")
 		_, err := set.Read(soc)
 		if !errors.Is(err, test.errno) || errors.Is(err, errors.ErrUnsupported) != test.unsupported {
@@ -127,7 +130,7 @@ func TestErrors(t *testing.T) {
 
 func TestAnotherErrorIsAnotherMessage(t *testing.T) {
 	kernel := &script{err: &fs.PathError{Op: "read", Path: "temp", Err: unix.EAGAIN}}
-	set := scripted(t, "pi-4b", map[string]*script{"thermal_zone0/temp": kernel})
+	set := scripted(t, hosttest.Tree(t, "pi-4b"), map[string]*script{"thermal_zone0/temp": kernel})
 	_, first := set.Read(0)
 	kernel.err = &fs.PathError{Op: "read", Path: "temp", Err: unix.EIO}
 	if _, second := set.Read(0); !errors.Is(first, unix.EAGAIN) || !errors.Is(second, unix.EIO) {
@@ -201,6 +204,69 @@ func TestRenumbered(t *testing.T) {
 	}
 }
 
+// TestNumbersAreNotIdentity: a disk that comes back as another nvmeN on the same
+// PCI address is the same sensor.
+func TestNumbersAreNotIdentity(t *testing.T) {
+	root := hosttest.Tree(t, "pi-5")
+	set := openTree(t, root)
+	before := set.Sensors()
+	disk := index(t, set, "nvme/Composite")
+	parent := filepath.Join(root, "sys/devices/platform/axi/1000110000.pcie/pci0001:00/0001:00:00.0/0001:01:00.0/nvme")
+	move(t, filepath.Join(parent, "nvme0"), filepath.Join(parent, "nvme3"))
+	move(t, filepath.Join(root, "sys/class/hwmon/hwmon1"), filepath.Join(root, "aside"))
+	rescan(t, set, true)
+	if err := os.Symlink("../../devices/"+parent[len(root)+len("/sys/devices/"):]+"/nvme3/hwmon1", filepath.Join(root, "sys/class/hwmon/hwmon6")); err != nil {
+		t.Fatal(err)
+	}
+	rescan(t, set, true)
+	if celsius, err := set.Read(disk); err != nil || celsius != 40.85 || len(set.Sensors()) != len(before) {
+		t.Errorf("%v, %v, %d sensors of %d", celsius, err, len(set.Sensors()), len(before))
+	}
+}
+
+func TestNumbered(t *testing.T) {
+	for part, want := range map[string]bool{
+		"nvme": true, "nvme1": true, "host0": true, "target0:0:0": true, "0:0:0:0": true, "0003:1B1C:0C10.0005": true,
+		"0000:01:00.0": false, "ata1": false, "coretemp.0": false, "1-0048": false, "LNXTHERM:00": false, "28-0000072431f2": false, "nvmem": false, "usb1": false,
+	} {
+		if got := numbered(part); got != want {
+			t.Errorf("%s: %v", part, got)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, test := range []struct {
+		trips string // type and millidegrees, by index
+		want  float64
+	}{
+		{"critical 90000", 90},
+		{"active 50000, critical 110000, hot 95000", 110},
+		{"critical 110000, critical 105000", 105},
+		{"hot 95000, hot 85000, passive 70000", 85},
+		{"critical -274000, hot 95000", 95},
+		{"critical 0", 0},
+		{"critical 105000, critical -274000", 105},
+		{"critical 2147483647", 0},
+		{"passive 60000", 0},
+		{"", 0},
+	} {
+		root := t.TempDir()
+		var tree strings.Builder
+		tree.WriteString("-- sys/class/thermal/thermal_zone0/type --\nsoc\n-- sys/class/thermal/thermal_zone0/temp --\n1\n")
+		for i, trip := range strings.Split(test.trips, ", ") {
+			if kind, value, ok := strings.Cut(trip, " "); ok {
+				stem := fmt.Sprintf("-- sys/class/thermal/thermal_zone0/trip_point_%d_", i)
+				tree.WriteString(stem + "type --\n" + kind + "\n" + stem + "temp --\n" + value + "\n")
+			}
+		}
+		hosttest.Unpack(t, root, tree.String())
+		if got := openTree(t, root).Sensors()[0].LimitCelsius; got != test.want {
+			t.Errorf("%s: %v, want %v", test.trips, got, test.want)
+		}
+	}
+}
+
 // TestLateTwin adds a second disk: the first keeps its name and index.
 func TestLateTwin(t *testing.T) {
 	root := hosttest.Tree(t, "pi-5")
@@ -229,7 +295,7 @@ Composite
 func TestDrivesAreAskedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &script{value: 33000}
-		set := scripted(t, "pc", map[string]*script{"hwmon3/temp1_input": disk})
+		set := scripted(t, hosttest.Tree(t, "pc"), map[string]*script{"hwmon3/temp1_input": disk})
 		i := index(t, set, "drivetemp@ata1/temp1")
 		if set.Age(i) != 0 {
 			t.Errorf("age before the first reading: %v", set.Age(i))
