@@ -18,6 +18,7 @@ run: ## run the whole case, simulated, on this machine: agents, coordinator, liv
 
 test: ## every test that needs only Go, with the race detector
 	$(GO) test -race ./...
+	$(GO) test -count=1 -run TestVirtualHour ./sim/mesh
 	$(GO) test -count=1 ./internal/arrows
 
 lint: ## contracts, breaking changes, vet, staticcheck, go fix, gofmt

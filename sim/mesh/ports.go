@@ -1,0 +1,57 @@
+package mesh
+
+import (
+	"github.com/bramblemesh/bramble/agent"
+	"github.com/bramblemesh/bramble/coordinator"
+	"github.com/bramblemesh/bramble/sim"
+)
+
+// boardPorts is a simulated board as an agent's hardware.
+type boardPorts struct{ board *sim.Board }
+
+const (
+	temperature = iota
+	clock
+)
+
+func (p boardPorts) Sensors() []agent.Sensor {
+	return []agent.Sensor{
+		temperature: {Name: "cpu-thermal", Kind: agent.SoCTemperature, Source: "simulated"},
+		clock:       {Name: "cpu", Kind: agent.CPUClock, Source: "simulated"},
+	}
+}
+
+func (p boardPorts) Read(i int) (float64, error) {
+	if i == temperature {
+		return p.board.Celsius()
+	}
+	return float64(p.board.ClockHertz()), nil
+}
+
+// known are the bits that the simulated firmware tells: all four flags, now and since the boot.
+const known = 0x000f_000f
+
+func (p boardPorts) Word() (word, mask uint32, err error) {
+	word, err = p.board.ThrottleWord()
+	return word, known, err
+}
+
+func (p boardPorts) Source() string { return "vcio_gencmd" }
+
+func (p boardPorts) Name() string      { return "ACT" }
+func (p boardPorts) Set(on bool) error { return p.board.SetLight(on) }
+func (p boardPorts) Restore() error    { return p.board.SetLight(false) }
+
+// hardware is the case as the coordinator's pins see it.
+func hardware(c *sim.Case) coordinator.Hardware {
+	h := coordinator.Hardware{Fans: map[string]coordinator.Fan{}, Rails: map[string]coordinator.Rail{}}
+	if fan := c.Fan(); fan != nil {
+		h.Fans[FanName] = fan
+	}
+	for _, board := range c.Boards() {
+		if rail := c.Rail(board.Name()); rail != nil {
+			h.Rails[board.Name()] = rail
+		}
+	}
+	return h
+}
