@@ -27,5 +27,5 @@ func (c *Core) alarm(raised *alarms, kind AlarmKind, wrong bool, subject, sensor
 	if sensor != "" {
 		sensor = "/" + sensor
 	}
-	c.publish(Report{Kind: ReportAlarmCleared, Subject: subject, Alarm: kind, Message: subject + sensor + ": " + kind.String() + " is over: " + over})
+	c.publish(Report{Kind: ReportAlarmCleared, Subject: subject, Alarm: kind, Message: subject + sensor + ": " + kind.String() + " ended: " + over})
 }

@@ -141,7 +141,8 @@ func (k SensorKind) Temperature() bool { return k >= SensorSoC && k <= SensorOth
 
 // Reading is one sensor's newest value, in the field of its kind.
 type Reading struct {
-	SensorID          uint32
+	SensorID uint32
+	// Celsius is NaN where the node sent a value of another kind.
 	Celsius           float64
 	Hertz             uint64
 	MegabitsPerSecond uint32

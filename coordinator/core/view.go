@@ -85,6 +85,9 @@ type FanView struct {
 	Nodes []string
 }
 
+// Case is the name of the case.
+func (c *Core) Case() string { return c.cfg.Case }
+
 // Revision counts the changes of nodes and fans.
 func (c *Core) Revision() uint64 { return c.revision }
 

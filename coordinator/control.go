@@ -1,0 +1,193 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/core"
+)
+
+// late is how far behind its time a control tick is worth a line.
+const late = 100 * time.Millisecond
+
+// errPanic is what others see of a panic that the control loop is about to repeat.
+var errPanic = errors.New("panic: the coordinator ends")
+
+// control is the one goroutine that steps the core and touches the hardware. It ticks on absolute deadlines, so that it
+// does not drift, and calls ready after the first tick.
+func (c *Coordinator) control(ctx context.Context, ready func()) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	next := time.Now()
+	behind := false
+	for ctx.Err() == nil {
+		now := time.Now()
+		wake := c.next()
+		switch {
+		case !now.Before(next):
+			if was := behind; now.Sub(next) >= late {
+				behind = true
+				if !was {
+					c.logger.Warn("control tick is late", "reason", fmt.Sprintf("by %s: the machine is busy or a port is slow", now.Sub(next)))
+				}
+			} else if behind = false; was {
+				c.logger.Info("control tick is in time again")
+			}
+			c.tick()
+			if ready != nil {
+				ready()
+				ready = nil
+			}
+			for next = next.Add(core.Interval); !next.After(now); {
+				next = next.Add(core.Interval)
+			}
+			continue
+		case !now.Before(wake):
+			c.empty()
+			c.step(now, core.Wake{})
+			continue
+		}
+		if wake.After(next) {
+			wake = next
+		}
+		timer.Reset(time.Until(wake))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case l := <-c.inbox:
+			c.take(l)
+		case p := <-c.panics:
+			panic(p)
+		}
+	}
+	select {
+	case p := <-c.panics:
+		panic(p)
+	default:
+	}
+	if failure, ok := errors.AsType[*listenerError](context.Cause(ctx)); ok {
+		return failure
+	}
+	return nil
+}
+
+// next is when the core wants to be woken.
+func (c *Coordinator) next() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.core.Next()
+}
+
+// tick reads the hardware, lets the core decide and does as it says. Alive is last: a port that hangs starves it.
+func (c *Coordinator) tick() {
+	c.empty()
+	for _, f := range c.cfg.Core.Fans {
+		if f.Tach {
+			rpm, err := c.cfg.Hardware.Fans[f.Name].RPM()
+			c.step(time.Now(), core.FanMeasured{Fan: f.Name, RPM: rpm, Err: err})
+		}
+	}
+	for _, n := range c.cfg.Core.Nodes {
+		if n.Rail {
+			on, err := c.cfg.Hardware.Rails[n.Name].On()
+			c.step(time.Now(), core.RailObserved{Node: n.Name, On: on, Err: err})
+		}
+	}
+	c.step(time.Now(), core.Tick{})
+	if c.cfg.Alive != nil {
+		c.cfg.Alive()
+	}
+}
+
+// empty takes what is waiting, at most one letter of each node and a few more: after a pause nobody shall count as
+// silent whose message has arrived.
+func (c *Coordinator) empty() {
+	for range len(c.links) + 8 {
+		select {
+		case l := <-c.inbox:
+			c.take(l)
+		default:
+			return
+		}
+	}
+}
+
+func (c *Coordinator) take(l letter) {
+	now := time.Now()
+	if m, ok := l.event.(core.NodeMessage); ok {
+		m.Message.Age += now.Sub(l.received)
+		l.event = m
+	}
+	err := c.step(now, l.event)
+	if l.answer != nil {
+		l.answer <- err
+	}
+}
+
+// step lets the core decide and does as it says. The error is the core's refusal.
+func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
+	for _, effect := range c.decide(now, event) {
+		switch e := effect.(type) {
+		case core.Publish:
+			c.log(e.Report)
+		case core.Connect:
+			c.links[e.Node].connect(e.After)
+		case core.Disconnect:
+			c.logger.Debug("stream given up", "node", e.Node, "reason", e.Reason)
+			c.links[e.Node].disconnect()
+		case core.WriteDuty:
+			err := c.cfg.Hardware.Fans[e.Fan].SetDuty(e.Fraction)
+			c.logger.Debug("duty written", "fan", e.Fan, "duty", e.Fraction, "error", err)
+			c.step(time.Now(), core.FanWritten{Fan: e.Fan, Err: err})
+		case core.Refuse:
+			refusal = e.Err
+		}
+	}
+	return refusal
+}
+
+// decide steps the core, hands out what subscribers get, and returns a copy of the effects.
+func (c *Coordinator) decide(now time.Time, event core.Event) []core.Effect {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.core.Revision()
+	effects := c.core.Step(now, event)
+	for _, effect := range effects {
+		if p, ok := effect.(core.Publish); ok {
+			c.events.add(p.Report)
+			before = 0
+		}
+	}
+	if before != c.core.Revision() && c.changed != nil {
+		close(c.changed)
+		c.changed = nil
+	}
+	return append([]core.Effect(nil), effects...)
+}
+
+func (c *Coordinator) log(r core.Report) {
+	key := "node"
+	switch {
+	case r.Kind == core.ReportFanModeChanged, r.Alarm == core.AlarmFanStalled, r.Alarm == core.AlarmFanWriteFailed, r.Alarm == core.AlarmTachFailed:
+		key = "fan"
+	}
+	if r.Kind == core.ReportAlarmRaised {
+		c.logger.Warn(r.Kind.String(), key, r.Subject, "reason", r.Message)
+		return
+	}
+	c.logger.Info(r.Kind.String(), key, r.Subject, "reason", r.Message)
+}
+
+// guard is deferred by every other goroutine that runs an embedder's code: its panic becomes the control loop's, which
+// leaves the fans safe before it goes on.
+func (c *Coordinator) guard() {
+	if p := recover(); p != nil {
+		select {
+		case c.panics <- fmt.Sprintf("%v\n\n%s", p, debug.Stack()):
+		default:
+		}
+	}
+}
