@@ -28,6 +28,7 @@ func readAll(doc *Document) string {
 	say(m.Key("line").Int(-1, Limits[int]{Of: "a GPIO line", Max: 57}))
 	say(m.Key("factor").Float(1.5, Limits[float64]{Of: "a factor", Min: 0.5, Max: 2}))
 	say(m.Key("celsius").Celsius(45, Limits[float64]{Of: "a set-point", Min: 20, Max: 90}))
+	say(m.Key("current").Amperes(1.2, Limits[float64]{Of: "a boot peak", Min: 0.1, Max: 10}))
 	say(m.Key("share").Percent(0.2, Limits[float64]{Of: "a duty", Max: 1}))
 	say(m.Key("time").Duration(10*time.Second, Limits[time.Duration]{Of: "a deadline", Min: time.Second, Max: time.Hour}))
 	for _, item := range m.Key("list").List() {
@@ -37,7 +38,7 @@ func readAll(doc *Document) string {
 	return strings.TrimSpace(b.String())
 }
 
-const defaults = "none auto true -1 1.5 45 0.2 10s 7"
+const defaults = "none auto true -1 1.5 45 1.2 0.2 10s 7"
 
 func TestRead(t *testing.T) {
 	tests := []struct{ name, text, want string }{
@@ -52,15 +53,16 @@ truth: false
 line: 57
 factor: 2
 celsius: 45.5
+current: 1.34 A
 share: 25%
 time: 1m30s
 list: [a, "b c"]
 map: {inner: 0}
-`, "12 take_over false 57 2 45.5 0.25 1m30s a b c 0"},
-		{"with a unit", "celsius: 60C", "none auto true -1 1.5 60 0.2 10s 7"},
-		{"with a unit as people write it", "celsius: 60 °C", "none auto true -1 1.5 60 0.2 10s 7"},
-		{"a byte order mark", "\ufefftext: x", "x auto true -1 1.5 45 0.2 10s 7"},
-		{"carriage returns", "text: x\r\nline: 3\r\n", "x auto true 3 1.5 45 0.2 10s 7"},
+`, "12 take_over false 57 2 45.5 1.34 0.25 1m30s a b c 0"},
+		{"with a unit", "celsius: 60C", "none auto true -1 1.5 60 1.2 0.2 10s 7"},
+		{"with a unit as people write it", "celsius: 60 °C", "none auto true -1 1.5 60 1.2 0.2 10s 7"},
+		{"a byte order mark", "\ufefftext: x", "x auto true -1 1.5 45 1.2 0.2 10s 7"},
+		{"carriage returns", "text: x\r\nline: 3\r\n", "x auto true 3 1.5 45 1.2 0.2 10s 7"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -94,6 +96,7 @@ func TestFaults(t *testing.T) {
 		{"celsius: 113F", `f.yaml:1: celsius: 113F: a set-point is 20C to 90C, in degrees Celsius`},
 		{"celsius: NaN", `f.yaml:1: celsius: NaN: a set-point is 20C to 90C, in degrees Celsius`},
 		{"celsius: Inf", `f.yaml:1: celsius: Inf: a set-point is 20C to 90C, in degrees Celsius`},
+		{"current: 1.2V", `f.yaml:1: current: 1.2V: a boot peak is 0.1A to 10A, in amperes`},
 		{"share: 20", `f.yaml:1: share: 20: a duty is 0% to 100%, written with its sign`},
 		{"share: 120%", `f.yaml:1: share: 120%: a duty is 0% to 100%`},
 		{"share: nan%", `f.yaml:1: share: nan%: a duty is 0% to 100%`},
@@ -164,6 +167,9 @@ func TestFaultOfTheReader(t *testing.T) {
 	fan := doc.Map().Key("fans").List()[0]
 	fan.Map().Key("cools").List()[0].Fault("no such node")
 	fan.Map().At().Fault("cools nothing")
+	if item := fan.Map().Key("cools").List()[0]; !item.Faulty() || !item.Is("nobody") || item.Is("somebody") || fan.Map().Key("cools").Faulty() {
+		t.Error("one item alone is faulty, and is nobody")
+	}
 	want := "f.yaml:2: fans[0].cools[0]: nobody: no such node\nf.yaml:2: fans[0]: cools nothing"
 	if err := doc.Faults(); err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)

@@ -46,6 +46,16 @@ func (v Value) Fault(allowed string) {
 	v.doc.faults = append(v.doc.faults, f)
 }
 
+// Faulty reports whether a fault was recorded here, so that its consequences need not be.
+func (v Value) Faulty() bool {
+	return slices.ContainsFunc(v.doc.faults, func(f Fault) bool { return f.Path == v.path })
+}
+
+// Is reports whether exactly this word is written here, for a setting that is a word or a quantity.
+func (v Value) Is(word string) bool {
+	return v.Written() && v.node.Kind == yaml.ScalarNode && v.node.Value == word
+}
+
 // Required records a fault if nothing is written here, and returns the value itself; what says what is missing: "the
 // node's name".
 func (v Value) Required(what string) Value {
@@ -139,6 +149,12 @@ func (v Value) Celsius(fallback float64, limits Limits[float64]) float64 {
 	text, ok := v.scalar("a temperature such as 45C", "!!int", "!!float", "!!str")
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "C"), "°")
 	return v.number(fallback, strings.TrimSpace(text), ok, limits, "C", ", in degrees Celsius")
+}
+
+// Amperes reads a current: 1.2, 1.2A or 1.2 A.
+func (v Value) Amperes(fallback float64, limits Limits[float64]) float64 {
+	text, ok := v.scalar("a current such as 1.2A", "!!int", "!!float", "!!str")
+	return v.number(fallback, strings.TrimSpace(strings.TrimSuffix(text, "A")), ok, limits, "A", ", in amperes")
 }
 
 // Percent reads a share such as 20% and returns the fraction, 0.2; the limits are fractions too. The sign is needed:
