@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,20 +154,20 @@ func TestWatchForgivesItsReader(t *testing.T) {
 		f.next = []script{{pause: time.Second, messages: heartbeats(60)}}
 		slow := &paused{pause: 20 * time.Second}
 		watched(t, f, time.Minute/2, slow, "watch")
-		check(t, "printed", slow.String(), "00:00:00  bare  no node is configured\n")
+		check(t, "printed", slow.printed.String(), "00:00:00  bare  no node is configured\n")
 	})
 }
 
 // paused is a terminal that blocks its first writer for a while.
 type paused struct {
-	bytes.Buffer
-	pause time.Duration
+	printed bytes.Buffer
+	pause   time.Duration
 }
 
 func (p *paused) Write(b []byte) (int, error) {
 	time.Sleep(p.pause)
 	p.pause = 0
-	return p.Buffer.Write(b)
+	return p.printed.Write(b)
 }
 
 // A refusal ends the watch, also when it comes later.
@@ -208,6 +209,18 @@ func TestNoAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A case of 5,000 nodes is more than gRPC takes unless told to.
+func TestBigCase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := story(t, "pico5.json")
+		f.whole.Nodes = slices.Repeat(f.whole.GetNodes(), 1000)
+		var stdout bytes.Buffer
+		if code, stderr := watched(t, f, time.Hour, &stdout, "status"); code != 0 || !strings.Contains(stdout.String(), "4000 of 5000 live") {
+			t.Errorf("ended with %d and said %q:\n%s", code, stderr, stdout.String())
+		}
+	})
 }
 
 func TestOutputThatFails(t *testing.T) {

@@ -158,6 +158,23 @@ func TestHeatIsHonest(t *testing.T) {
 	}
 }
 
+// What a node said before it went silent is not the case's hottest now.
+func TestHottestIsNow(t *testing.T) {
+	node := func(name string, p coordinatorv1.Presence, celsius float32) *coordinatorv1.Node {
+		return &coordinatorv1.Node{Name: name, Presence: p, Measurements: []*coordinatorv1.Measurement{{Sensor: "cpu", LimitCelsius: 80,
+			Value: &coordinatorv1.Measurement_Celsius{Celsius: celsius}}}}
+	}
+	gone := node("gone", coordinatorv1.Presence_PRESENCE_UNREACHABLE, 79)
+	stale := node("stale", coordinatorv1.Presence_PRESENCE_STALE, 60)
+	live := node("live", coordinatorv1.Presence_PRESENCE_LIVE, 50)
+	if got, want := hottest([]*coordinatorv1.Node{gone, stale, live}).text, "stale cpu: 60.0 C, 20.0 K under its limit of 80.0 C"; got != want {
+		t.Errorf("hottest is %q, not %q", got, want)
+	}
+	if got := hottest([]*coordinatorv1.Node{gone}).text; got != none {
+		t.Errorf("hottest of a node that is gone is %q", got)
+	}
+}
+
 func TestFanSpeed(t *testing.T) {
 	for _, c := range []struct {
 		fan        *coordinatorv1.Fan
