@@ -44,6 +44,7 @@ type Document struct {
 	maps   map[*yaml.Node]*Map
 	order  []*Map // in the order in which they were asked for
 	faults []Fault
+	faulty map[string]bool // by path
 }
 
 // Parse reads data, which came from the file called name. It fails if data is not YAML of one document, or is
@@ -80,7 +81,7 @@ func Parse(name string, data []byte) (*Document, error) {
 }
 
 func newDocument(name string, root *yaml.Node) *Document {
-	return &Document{name: name, root: root, maps: map[*yaml.Node]*Map{}}
+	return &Document{name: name, root: root, maps: map[*yaml.Node]*Map{}, faulty: map[string]bool{}}
 }
 
 // syntaxError gives the parser's "yaml: line 3: what" the form of all other faults.
@@ -108,6 +109,11 @@ func refuse(name string, node *yaml.Node, depth int) error {
 		}
 	}
 	return nil
+}
+
+func (d *Document) add(f Fault) {
+	d.faults = append(d.faults, f)
+	d.faulty[f.Path] = true
 }
 
 // Name returns the file's name, as given to Parse.

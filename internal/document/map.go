@@ -47,7 +47,7 @@ func (v Value) Map() *Map {
 }
 
 func (v Value) twice() {
-	v.doc.faults = append(v.doc.faults, Fault{Line: v.line, Path: v.path, Allowed: "written twice: keep one"})
+	v.doc.add(Fault{Line: v.line, Path: v.path, Allowed: "written twice: keep one"})
 }
 
 // Key returns what is written after a key, and makes the key a known one.

@@ -43,12 +43,12 @@ func (v Value) Fault(allowed string) {
 	case v.node.Kind == yaml.ScalarNode:
 		f.Value = shown(v.node.Value)
 	}
-	v.doc.faults = append(v.doc.faults, f)
+	v.doc.add(f)
 }
 
 // Faulty reports whether a fault was recorded here, so that its consequences need not be.
 func (v Value) Faulty() bool {
-	return slices.ContainsFunc(v.doc.faults, func(f Fault) bool { return f.Path == v.path })
+	return v.doc.faulty[v.path]
 }
 
 // Is reports whether exactly this word is written here, for a setting that is a word or a quantity.
