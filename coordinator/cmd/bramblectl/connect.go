@@ -27,7 +27,7 @@ import (
 	"github.com/bramblemesh/bramble/internal/daemon"
 )
 
-// A whole case of 5,000 nodes takes about 10 MB.
+// A node takes about 500 bytes, so a big case is beyond the 4 MiB that gRPC takes by default.
 const maxMessageBytes = 64 << 20
 
 // connection is a client of the coordinator that remembers why the last dial failed: gRPC tells it only as text.

@@ -211,13 +211,13 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// A case of 5,000 nodes is more than gRPC takes unless told to.
+// A case of 10,000 nodes is more than gRPC takes unless told to.
 func TestBigCase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := story(t, "pico5.json")
-		f.whole.Nodes = slices.Repeat(f.whole.GetNodes(), 1000)
+		f.whole.Nodes = slices.Repeat(f.whole.GetNodes(), 2000)
 		var stdout bytes.Buffer
-		if code, stderr := watched(t, f, time.Hour, &stdout, "status"); code != 0 || !strings.Contains(stdout.String(), "4000 of 5000 live") {
+		if code, stderr := watched(t, f, time.Hour, &stdout, "status"); code != 0 || !strings.Contains(stdout.String(), "8000 of 10000 live") {
 			t.Errorf("ended with %d and said %q:\n%s", code, stderr, stdout.String())
 		}
 	})
