@@ -21,10 +21,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	"github.com/bramblemesh/bramble/coordinator/cmd/bramblectl/internal/screen"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 	"github.com/bramblemesh/bramble/identity"
 	"github.com/bramblemesh/bramble/internal/daemon"
+	"github.com/bramblemesh/bramble/internal/screen"
 )
 
 // A node takes about 500 bytes, so a big case is beyond the 4 MiB that gRPC takes by default.

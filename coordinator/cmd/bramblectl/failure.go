@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/bramblemesh/bramble/coordinator/cmd/bramblectl/internal/screen"
+	"github.com/bramblemesh/bramble/internal/screen"
 )
 
 // The exit codes.

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/bramblemesh/bramble/coordinator/cmd/bramblectl/internal/screen"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/screen"
 )
 
 const defaultHold = 10 * time.Minute

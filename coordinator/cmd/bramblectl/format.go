@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/bramblemesh/bramble/coordinator/cmd/bramblectl/internal/screen"
+	"github.com/bramblemesh/bramble/internal/screen"
 )
 
 // format is the value of -o.

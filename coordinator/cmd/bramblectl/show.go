@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bramblemesh/bramble/coordinator/cmd/bramblectl/internal/screen"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/screen"
 )
 
 func (c *cli) statusCommand() *cobra.Command {

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/bramblemesh/bramble/coordinator/cmd/bramblectl/internal/screen"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/screen"
 )
 
 const (

@@ -1,0 +1,115 @@
+// Command bramble-sim runs a whole case without a single board: simulated boards, fan, rails and supply, and on them the
+// same agents and the same coordinator that run on real ones.
+//
+// On the clock they talk gRPC over unix sockets, so that grpcurl, bramblectl and any other client can join in. At
+// another speed the coordinator's decisions and the case run in virtual time, single-threaded, without sockets, and
+// repeatable to the byte.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/bramblemesh/bramble/internal/daemon"
+	"github.com/bramblemesh/bramble/sim"
+)
+
+// The exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// terminal is what a run sees of the world.
+type terminal struct {
+	in, out, err *os.File
+	live         bool // out is a terminal that can redraw
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	t := terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	t.live = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb"
+	os.Exit(command(ctx, os.Args[1:], t))
+}
+
+// usageError is a mistake in what was typed.
+type usageError struct{ error }
+
+// command does what the arguments say and returns the exit code.
+func command(ctx context.Context, args []string, t terminal) int {
+	root := &cobra.Command{
+		Use:   "bramble-sim",
+		Short: "Run a whole simulated case on this machine",
+		Example: `  bramble-sim run
+  bramble-sim run --scenario silent-worker --for 30s --json
+  bramble-sim run --speed max --for 3h --scenario reference --json`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q (see %s --help)", args[0], cmd.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("no command given (see %s --help)", cmd.CommandPath())}
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+	})
+	root.SetArgs(args)
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	root.AddCommand(runCommand(t), scenariosCommand(t.out), versionCommand(t.out))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(t.err, "bramble-sim: "+strings.TrimSpace(err.Error()))
+	if _, usage := errors.AsType[usageError](err); usage {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%q is one argument too many (see %s --help)", args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+func scenariosCommand(out io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "scenarios", Short: "List the scenarios that come with the simulator", Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			for _, s := range sim.Scenarios() {
+				if _, err := fmt.Fprintf(out, "%-15s %s\n", s.Name, s.Description); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func versionCommand(out io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(out, "bramble-sim", daemon.Version())
+			return err
+		},
+	}
+}
