@@ -14,7 +14,7 @@ help: ## list the targets
 
 run: ## run the whole case, simulated, on this machine: agents, coordinator, live view
 	@echo "building the simulator; the first time this fetches modules and takes about a minute"
-	@$(GO) run -tags grpcnotrace ./sim/cmd/bramble-sim run $(ARGS)
+	@$(GO) run -tags grpcnotrace ./sim/cmd/bramble-sim run --scenario burst $(ARGS)
 
 test: ## every test that needs only Go, with the race detector
 	$(GO) test -race ./...
