@@ -174,9 +174,15 @@ func TestCloseLeavesTheFanAlone(t *testing.T) {
 func TestSafeAfterClose(t *testing.T) {
 	k, chip := pi4()
 	c := openTest(t, k, Config{})
-	if err := errors.Join(c.SetDuty(0.2), c.Close(), c.Safe()); err != nil || chip.channels[0].sees(false) != 1 {
+	if err := errors.Join(c.SetDuty(0.2), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	k.transcript = nil
+	if err := c.Safe(); err != nil || chip.channels[0].sees(false) != 1 {
 		t.Errorf("%v, the fan sees %v", err, chip.channels[0].sees(false))
 	}
+	// Not through a descriptor that may be another file by now.
+	k.wantTranscript(t, "pwm0/duty_cycle 40000")
 }
 
 // Somebody unexports the channel under us: every write fails until Safe claims it again.
@@ -227,6 +233,14 @@ func TestOpenFaults(t *testing.T) {
 			[]string{"resource busy", "pwm-fan", "hwmon"}},
 		{"never writable", Config{WritableWithin: time.Millisecond}, func(c *simulatedChip) { c.rights = -1 },
 			[]string{"permission denied", "even after 1ms", "udev rule"}},
+		{"writable in part", Config{WritableWithin: time.Millisecond}, func(c *simulatedChip) {
+			c.appear(0)
+			for path, node := range c.kernel.nodes {
+				if strings.HasSuffix(path, "enable") {
+					node.writable = func() error { return syscall.EACCES }
+				}
+			}
+		}, []string{"pwm0/enable", "permission denied"}},
 		{"period refused", Config{}, func(c *simulatedChip) { c.driver.minimum = 50_000 }, []string{"set the period to 40000 ns", "invalid argument"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func TestNamedDevice(t *testing.T) {
 func TestChipFaultsSayWhatIsThere(t *testing.T) {
 	two := newKernel()
 	two.addChip(0, "1-0040", simple)
-	two.addChip(3, "1-0041", simple)
+	two.addChip(3, "0120c000.pwm", simple) // ends like a Pi's and is none
 	five, _ := pi5()
 	for _, c := range []struct {
 		name    string
@@ -69,7 +69,7 @@ func TestChipFaultsSayWhatIsThere(t *testing.T) {
 		{"none", newKernel(), "", true, []string{"/sys/class/pwm", "dtoverlay=pwm,pin=18,func=2"}},
 		{"another board's", five, "fe20c000.pwm", true, []string{`"fe20c000.pwm"`, "1f0009c000.pwm (pwmchip2), 1f00098000.pwm (pwmchip6)"}},
 		{"ambiguous", five, "000.pwm", false, []string{"1f0009c000.pwm", "1f00098000.pwm", "more of the name"}},
-		{"several unknown", two, "", true, []string{"1-0040 (pwmchip0), 1-0041 (pwmchip3)", "name the device"}},
+		{"several unknown", two, "", true, []string{"1-0040 (pwmchip0), 0120c000.pwm (pwmchip3)", "name the device"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := findChip(c.kernel, "", c.device)

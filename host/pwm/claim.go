@@ -42,7 +42,7 @@ func claim(ctx context.Context, s sysfs, c chip, config Config) (*files, error) 
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w while waiting: %w", context.Cause(ctx), err)
+			return nil, fmt.Errorf("%w while waiting: %w", context.Cause(ctx), explain(err, config))
 		case <-deadline.C:
 			return nil, explain(err, config)
 		case <-time.After(pollEvery):

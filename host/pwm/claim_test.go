@@ -113,6 +113,13 @@ func TestSafeFromAnyState(t *testing.T) {
 				}
 			}
 		}, []string{"pwm0/duty_cycle 40000"}},
+		{"nothing can be read", Config{}, &state{40_000, 8_000, false, true}, func(c *simulatedChip) {
+			for path, node := range c.kernel.nodes {
+				if strings.Contains(path, "/pwm0/") {
+					node.read = func() (string, error) { return "", syscall.EIO }
+				}
+			}
+		}, []string{"pwm0/period 40000", "pwm0/duty_cycle 40000", "pwm0/enable 1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -138,6 +145,29 @@ func TestSafeFromAnyState(t *testing.T) {
 	}
 }
 
+// A duty alone does nothing on a channel that is off.
+func TestSafeThatCannotSwitchOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, chip := pi4()
+		running(chip, 0, state{40_000, 8_000, false, false})
+		for path, node := range k.nodes {
+			if strings.HasSuffix(path, "enable") {
+				node.writable = func() error { return syscall.EACCES }
+			}
+		}
+		if err := makeFull(t.Context(), k, Config{}); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), "cannot set full speed") {
+			t.Errorf("error %v", err)
+		}
+		k.wantTranscript(t, "pwm0/duty_cycle 40000")
+
+		k.nodes[chip.dir+"/pwm0/enable"].writable = nil
+		k.nodes[chip.dir+"/pwm0/enable"].write = func(string) error { return nil } // and does nothing
+		if err := makeFull(t.Context(), k, Config{}); err == nil || !strings.Contains(err.Error(), "the channel is on: false") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 // It says so when the fan is not at full speed, and does not wait with a context that has ended.
 func TestSafeThatCannot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -147,7 +177,8 @@ func TestSafeThatCannot(t *testing.T) {
 		cancel()
 		start := time.Now()
 		err := makeFull(ctx, k, Config{})
-		if err == nil || !strings.Contains(err.Error(), "cannot set full speed") || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), "cannot set full speed") || !strings.Contains(err.Error(), "pwm-fan owns") ||
+			len(err.Error()) > 400 {
 			t.Errorf("error %v", err)
 		}
 		if time.Since(start) != 0 {

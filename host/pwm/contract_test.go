@@ -27,95 +27,107 @@ type rig struct {
 
 // contract is what a fan controller relies on, whichever back end it has.
 func contract(t *testing.T, build func(t *testing.T) rig) {
-	t.Run("a duty reaches the fan", func(t *testing.T) {
-		r := build(t)
-		for _, fraction := range []float64{1, 0.2, 0.01, 0.5, 0.333, 0, 0.999, 1} {
-			if err := r.fan.SetDuty(fraction); err != nil {
-				t.Fatalf("%v: %v", fraction, err)
-			}
-			if seen := r.sees(); !(math.Abs(seen-fraction) <= r.step+1e-4) {
-				t.Errorf("the fan sees %v, want %v", seen, fraction)
-			}
+	for name, check := range map[string]func(*testing.T, rig){
+		"a duty reaches the fan":                  reachesTheFan,
+		"nonsense is refused and changes nothing": refusesNonsense,
+		"one write a duty and no file opened":     writesOnce,
+		"safe is full speed":                      safeIsFull,
+		"safe repairs what others did":            safeRepairs,
+		"a speed or none":                         readsASpeed,
+		"from any goroutine":                      fromAnyGoroutine,
+	} {
+		t.Run(name, func(t *testing.T) { check(t, build(t)) })
+	}
+}
+
+func reachesTheFan(t *testing.T, r rig) {
+	for _, fraction := range []float64{1, 0.2, 0.01, 0.5, 0.333, 0, 0.999, 1} {
+		if err := r.fan.SetDuty(fraction); err != nil {
+			t.Fatalf("%v: %v", fraction, err)
 		}
-	})
-	t.Run("nonsense is refused and changes nothing", func(t *testing.T) {
-		r := build(t)
-		if err := r.fan.SetDuty(0.4); err != nil {
+		if seen := r.sees(); !(math.Abs(seen-fraction) <= r.step+1e-4) {
+			t.Errorf("the fan sees %v, want %v", seen, fraction)
+		}
+	}
+}
+
+func refusesNonsense(t *testing.T, r rig) {
+	if err := r.fan.SetDuty(0.4); err != nil {
+		t.Fatal(err)
+	}
+	before, writes := r.sees(), len(r.kernel.transcript)
+	for _, fraction := range []float64{math.NaN(), -0.001, 1.001, math.Inf(1), math.Inf(-1), 40, 255} {
+		err := r.fan.SetDuty(fraction)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprint(fraction)) || !strings.Contains(err.Error(), "nothing was changed") {
+			t.Errorf("%v: error %v", fraction, err)
+		}
+	}
+	if r.sees() != before || len(r.kernel.transcript) != writes {
+		t.Errorf("the fan sees %v after %v; writes %q", r.sees(), before, r.kernel.transcript[writes:])
+	}
+}
+
+func writesOnce(t *testing.T, r rig) {
+	opened, writes := r.kernel.opened, len(r.kernel.transcript)
+	for i := range 10 {
+		if err := r.fan.SetDuty(float64(i) / 10); err != nil {
 			t.Fatal(err)
 		}
-		before, writes := r.sees(), len(r.kernel.transcript)
-		for _, fraction := range []float64{math.NaN(), -0.001, 1.001, math.Inf(1), math.Inf(-1), 40, 255} {
-			err := r.fan.SetDuty(fraction)
-			if err == nil || !strings.Contains(err.Error(), fmt.Sprint(fraction)) || !strings.Contains(err.Error(), "nothing was changed") {
-				t.Errorf("%v: error %v", fraction, err)
-			}
-		}
-		if r.sees() != before || len(r.kernel.transcript) != writes {
-			t.Errorf("the fan sees %v after %v; writes %q", r.sees(), before, r.kernel.transcript[writes:])
-		}
-	})
-	t.Run("one write a duty and no file opened", func(t *testing.T) {
-		r := build(t)
-		opened, writes := r.kernel.opened, len(r.kernel.transcript)
-		for i := range 10 {
-			if err := r.fan.SetDuty(float64(i) / 10); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if r.kernel.opened != opened || len(r.kernel.transcript) != writes+10 {
-			t.Errorf("%d files opened, writes %q", r.kernel.opened-opened, r.kernel.transcript[writes:])
-		}
-	})
-	t.Run("safe is full speed", func(t *testing.T) {
-		r := build(t)
-		for _, fraction := range []float64{0, 0.3, 1} {
-			if err := r.fan.SetDuty(fraction); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.fan.Safe(); err != nil || r.sees() != 1 {
-				t.Fatalf("the fan sees %v, %v", r.sees(), err)
-			}
-		}
-	})
-	t.Run("safe repairs what others did", func(t *testing.T) {
-		r := build(t)
-		if err := r.fan.SetDuty(0.3); err != nil {
+	}
+	if r.kernel.opened != opened || len(r.kernel.transcript) != writes+10 {
+		t.Errorf("%d files opened, writes %q", r.kernel.opened-opened, r.kernel.transcript[writes:])
+	}
+}
+
+func safeIsFull(t *testing.T, r rig) {
+	for _, fraction := range []float64{0, 0.3, 1} {
+		if err := r.fan.SetDuty(fraction); err != nil {
 			t.Fatal(err)
-		}
-		r.kernel.mu.Lock()
-		r.spoil()
-		r.kernel.mu.Unlock()
-		if seen := r.sees(); seen == 0.3 || seen == 1 {
-			t.Fatalf("spoiling has no effect: %v", seen)
 		}
 		if err := r.fan.Safe(); err != nil || r.sees() != 1 {
 			t.Fatalf("the fan sees %v, %v", r.sees(), err)
 		}
-		if err := r.fan.SetDuty(0.5); err != nil || math.Abs(r.sees()-0.5) > r.step {
-			t.Errorf("afterwards the fan sees %v, %v; want 0.5", r.sees(), err)
-		}
-	})
-	t.Run("a speed or none", func(t *testing.T) {
-		if rpm, err := build(t).fan.RPM(); rpm < 0 || err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("%v rpm, %v", rpm, err)
-		}
-	})
-	t.Run("from any goroutine", func(t *testing.T) {
-		r := build(t)
-		var all sync.WaitGroup
-		for i := range 4 {
-			all.Go(func() {
-				for range 50 {
-					_, _ = r.fan.SetDuty(float64(i)/4), r.fan.Safe()
-					_, _ = r.fan.RPM()
-				}
-			})
-		}
-		all.Wait()
-		if err := r.fan.Safe(); err != nil || r.sees() != 1 {
-			t.Errorf("the fan sees %v, %v", r.sees(), err)
-		}
-	})
+	}
+}
+
+func safeRepairs(t *testing.T, r rig) {
+	if err := r.fan.SetDuty(0.3); err != nil {
+		t.Fatal(err)
+	}
+	r.kernel.mu.Lock()
+	r.spoil()
+	r.kernel.mu.Unlock()
+	if seen := r.sees(); seen == 0.3 || seen == 1 {
+		t.Fatalf("spoiling has no effect: %v", seen)
+	}
+	if err := r.fan.Safe(); err != nil || r.sees() != 1 {
+		t.Fatalf("the fan sees %v, %v", r.sees(), err)
+	}
+	if err := r.fan.SetDuty(0.5); err != nil || math.Abs(r.sees()-0.5) > r.step {
+		t.Errorf("afterwards the fan sees %v, %v; want 0.5", r.sees(), err)
+	}
+}
+
+func readsASpeed(t *testing.T, r rig) {
+	if rpm, err := r.fan.RPM(); rpm < 0 || err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%v rpm, %v", rpm, err)
+	}
+}
+
+func fromAnyGoroutine(t *testing.T, r rig) {
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for range 50 {
+				_, _ = r.fan.SetDuty(float64(i)/4), r.fan.Safe()
+				_, _ = r.fan.RPM()
+			}
+		})
+	}
+	all.Wait()
+	if err := r.fan.Safe(); err != nil || r.sees() != 1 {
+		t.Errorf("the fan sees %v, %v", r.sees(), err)
+	}
 }
 
 func TestContract(t *testing.T) {

@@ -334,16 +334,12 @@ func (h *Hwmon) Close() error {
 }
 
 // SafeHwmon puts a fan that is to be taken over to full speed without an open [Hwmon], and leaves
-// any other to the kernel. Numbers out of their limits count as zero. Nobody restores the mode
-// that the fan was found in then.
+// any other to the kernel. Nobody restores the mode that the fan was found in then.
 func SafeHwmon(config HwmonConfig) error { return safeHwmon(live{}, config) }
 
 func safeHwmon(s sysfs, config HwmonConfig) error {
 	if !config.TakeOver {
 		return nil
-	}
-	if config.Validate() != nil {
-		config.PWM, config.Fan = 0, 0
 	}
 	h, err := hwmonFiles(s, config)
 	if err != nil {

@@ -137,7 +137,7 @@ func TestSafeHwmonOfACrashedCoordinator(t *testing.T) {
 			k := newKernel()
 			fan := k.addHwmon(0, "cooling_fan", driver)
 			fan.spoil()
-			if err := safeHwmon(k, HwmonConfig{Name: "cooling_fan", PWM: -1, TakeOver: true}); err != nil || fan.sees() != 1 {
+			if err := safeHwmon(k, HwmonConfig{Name: "cooling_fan", TakeOver: true}); err != nil || fan.sees() != 1 {
 				t.Errorf("%v, the fan sees %v", err, fan.sees())
 			}
 			if k.opened != 0 {
@@ -187,6 +187,8 @@ func TestHwmonIsFoundByNameAndDevice(t *testing.T) {
 	k.addHwmon(0, "1-002f", hwmonDrivers()[2])
 	k.addHwmon(7, "1-004d", hwmonDrivers()[2]).rpm = "4100"
 	k.addHwmon(4, "cooling_fan", hwmonDrivers()[1]).rpm = "900"
+	k.value("/sys/class/hwmon/hwmon2/name", "rpi_volt") // no fan
+	k.value("/sys/class/hwmon/hwmon2/in0_lcrit_alarm", "0")
 	for _, c := range []struct {
 		config HwmonConfig
 		want   float64
@@ -194,6 +196,7 @@ func TestHwmonIsFoundByNameAndDevice(t *testing.T) {
 		{HwmonConfig{Name: "emc2305", Device: "1-004d"}, 4100},
 		{HwmonConfig{Name: "1-004d"}, 4100},
 		{HwmonConfig{Device: "platform/1-002f"}, 2210},
+		{HwmonConfig{Device: "cooling_fan"}, 900},
 		{HwmonConfig{Name: "pwmfan"}, 900},
 		{HwmonConfig{Name: "cooling_fan"}, 900},
 	} {
@@ -241,6 +244,41 @@ func TestHwmonFaults(t *testing.T) {
 				t.Errorf("%d files are still open", c.kernel.opened)
 			}
 		})
+	}
+}
+
+// A device without a fan is not what an empty name means.
+func TestOnlyDevicesWithFansCount(t *testing.T) {
+	k := newKernel()
+	k.value("/sys/class/hwmon/hwmon0/name", "rpi_volt")
+	k.value("/sys/class/hwmon/hwmon0/in0_lcrit_alarm", "0")
+	if _, err := openHwmon(k, HwmonConfig{}); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "rpi_volt (none)") {
+		t.Errorf("error %v", err)
+	}
+	k.addHwmon(1, "cooling_fan", hwmonDrivers()[1])
+	h, err := openHwmon(k, HwmonConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = h.Close()
+}
+
+// A fan that is only read needs no safe state of ours, not even when it is not there.
+func TestSafeHwmonOfAMissingFan(t *testing.T) {
+	if err := safeHwmon(newKernel(), HwmonConfig{Name: "pwmfan"}); err != nil {
+		t.Error(err)
+	}
+	if err := safeHwmon(newKernel(), HwmonConfig{Name: "pwmfan", TakeOver: true}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestFailedTakeOverClosesItsFiles(t *testing.T) {
+	k := newKernel()
+	k.addHwmon(0, "cooling_fan", hwmonDrivers()[0]).fault["pwm1_enable"] = syscall.EIO
+	_, err := openHwmon(k, HwmonConfig{TakeOver: true})
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "take the fan over") || k.opened != 0 {
+		t.Errorf("error %v, %d files are still open", err, k.opened)
 	}
 }
 

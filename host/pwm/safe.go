@@ -1,6 +1,7 @@
 package pwm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -32,7 +33,7 @@ func makeFull(ctx context.Context, s sysfs, config Config) error {
 	dir := chip.directory(config.Channel)
 	put := func(name, value string) error { return writeText(s, filepath.Join(dir, name), value) }
 
-	now, unreadable := readState(s, dir)
+	now, _ := readState(s, dir) // what cannot be read counts as off
 	var faults []error
 	if now.period == 0 {
 		now.period = uint64(config.PeriodNanoseconds)
@@ -56,6 +57,8 @@ func makeFull(ctx context.Context, s sysfs, config Config) error {
 	if fault := inOneLine(faults...); err != nil && fault == nil {
 		return nil // nothing can be read back, and nothing was refused
 	}
-	return fmt.Errorf("pwm %s channel %d: cannot set full speed: %w", chip.device, config.Channel,
-		inOneLine(append(faults, claimed, unreadable, err)...))
+	outcome := fmt.Errorf("cannot set full speed: the channel is on: %t, with a duty of %d of %d ns", after.enabled, after.duty, after.period)
+	// One reason is enough at night: what is missing makes all that follows fail too.
+	reason := cmp.Or(claimed, inOneLine(faults...), err)
+	return fmt.Errorf("pwm %s channel %d: %w", chip.device, config.Channel, inOneLine(outcome, reason))
 }

@@ -82,7 +82,7 @@ func TestAccuracy(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			worst := 0.0
-			for seed := range uint64(400) {
+			for seed := range uint64(200) {
 				random := rand.New(rand.NewPCG(seed, 0))
 				s := c.draw(random)
 				e := mustNew(t, Config{})
@@ -100,7 +100,7 @@ func TestAccuracy(t *testing.T) {
 					t.Errorf("seed %d: %+v reads %.0f rpm, %.2f %% off", seed, s, rpm, off*100)
 				}
 			}
-			t.Logf("worst of 400: %.2f %%", worst*100)
+			t.Logf("worst of 200: %.2f %%", worst*100)
 		})
 	}
 }
