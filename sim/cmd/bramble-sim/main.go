@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,12 +20,6 @@ import (
 
 	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/sim"
-)
-
-// The exit codes.
-const (
-	exitFailed = 1
-	exitUsage  = 2
 )
 
 // terminal is what a run sees of the world.
@@ -43,9 +36,6 @@ func main() {
 	os.Exit(command(ctx, os.Args[1:], t))
 }
 
-// usageError is a mistake in what was typed.
-type usageError struct{ error }
-
 // command does what the arguments say and returns the exit code.
 func command(ctx context.Context, args []string, t terminal) int {
 	root := &cobra.Command{
@@ -57,16 +47,16 @@ func command(ctx context.Context, args []string, t terminal) int {
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q (see %s --help)", args[0], cmd.CommandPath())}
+				return daemon.UsageError{Err: fmt.Errorf("unknown command %q (see %s --help)", args[0], cmd.CommandPath())}
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("no command given (see %s --help)", cmd.CommandPath())}
+			return daemon.UsageError{Err: fmt.Errorf("no command given (see %s --help)", cmd.CommandPath())}
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		return daemon.UsageError{Err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
 	root.SetArgs(args)
 	root.SetOut(t.out)
@@ -77,15 +67,12 @@ func command(ctx context.Context, args []string, t terminal) int {
 		return 0
 	}
 	fmt.Fprintln(t.err, "bramble-sim: "+strings.TrimSpace(err.Error()))
-	if _, usage := errors.AsType[usageError](err); usage {
-		return exitUsage
-	}
-	return exitFailed
+	return daemon.ExitCode(err)
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q is one argument too many (see %s --help)", args[0], cmd.CommandPath())}
+		return daemon.UsageError{Err: fmt.Errorf("%q is one argument too many (see %s --help)", args[0], cmd.CommandPath())}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/sim"
 )
 
@@ -91,20 +92,20 @@ func prepare(o options, t terminal) (*plan, error) {
 	}
 	var err error
 	if p.speed, err = parseSpeed(o.speed); err != nil {
-		return nil, usageError{err}
+		return nil, daemon.UsageError{Err: err}
 	}
 	if o.duration < 0 {
-		return nil, usageError{fmt.Errorf("--for %s: must not be negative", o.duration)}
+		return nil, daemon.UsageError{Err: fmt.Errorf("--for %s: must not be negative", o.duration)}
 	}
 	if p.speed != 1 && o.socketDir != "" {
-		return nil, usageError{fmt.Errorf("--socket-dir: a virtual run (--speed %s) has no sockets", o.speed)}
+		return nil, daemon.UsageError{Err: fmt.Errorf("--socket-dir: a virtual run (--speed %s) has no sockets", o.speed)}
 	}
 	cfg, err := sim.Profile(o.profile)
 	if o.nodes != 0 {
 		cfg, err = sim.Boards(o.nodes)
 	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, daemon.UsageError{Err: err}
 	}
 	cfg.Seed = o.seed
 	if p.c, err = sim.New(cfg); err != nil {

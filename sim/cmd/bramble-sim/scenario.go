@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/internal/document"
 	"github.com/bramblemesh/bramble/sim"
 )
@@ -19,7 +20,7 @@ func loadScenario(name string, cfg sim.Config) (sim.Scenario, error) {
 	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" && !strings.ContainsRune(name, filepath.Separator) {
 		s, err := sim.ScenarioNamed(name)
 		if err != nil {
-			return sim.Scenario{}, usageError{fmt.Errorf("--scenario: %w; a file's name ends in .yaml", err)}
+			return sim.Scenario{}, daemon.UsageError{Err: fmt.Errorf("--scenario: %w; a file's name ends in .yaml", err)}
 		}
 		return s, nil
 	}
