@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Fault is one thing wrong with a file.
@@ -70,7 +72,11 @@ func (m *Map) unknown() []Fault {
 		if near := nearest(key, m.asked); near != "" {
 			allowed += "did you mean " + near + "? "
 		}
-		faults = append(faults, Fault{Line: m.lines[key], Path: m.at.child(key), Allowed: allowed + "known: " + strings.Join(m.asked, ", ")})
+		f := Fault{Line: m.lines[key], Path: m.at.child(key), Allowed: allowed + "known: " + strings.Join(m.asked, ", ")}
+		if value := m.values[key]; value.Kind == yaml.ScalarNode && value.Tag != "!!null" {
+			f.Value = shown(value.Value)
+		}
+		faults = append(faults, f)
 	}
 	return faults
 }
