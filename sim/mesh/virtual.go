@@ -225,7 +225,7 @@ func (v *Virtual) step(ev core.Event) error {
 			case core.Disconnect:
 				s := v.stream(effect.Node)
 				s.open, s.dial = false, -1
-				v.pending = append(v.pending, core.StreamClosed{Node: effect.Node, Reason: effect.Reason})
+				v.pending = append(v.pending, core.StreamClosed(effect))
 			case core.WriteDuty:
 				v.pending = append(v.pending, core.FanWritten{Fan: effect.Fan, Err: v.sim.Fan().SetDuty(effect.Fraction)})
 			case core.Publish:

@@ -229,7 +229,7 @@ func TestRepeatable(t *testing.T) {
 		}
 		return b.String()
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("two runs differ")
 	}
 }
