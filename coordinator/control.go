@@ -46,7 +46,6 @@ func (c *Coordinator) control(ctx context.Context, ready func()) error {
 			}
 			continue
 		case !now.Before(wake):
-			c.empty()
 			c.step(now, core.Wake{})
 			continue
 		}
@@ -83,7 +82,6 @@ func (c *Coordinator) next() time.Time {
 
 // tick reads the hardware, lets the core decide and does as it says. Alive is last: a port that hangs starves it.
 func (c *Coordinator) tick() {
-	c.empty()
 	for _, f := range c.cfg.Core.Fans {
 		if f.Tach {
 			rpm, err := c.cfg.Hardware.Fans[f.Name].RPM()
@@ -99,19 +97,6 @@ func (c *Coordinator) tick() {
 	c.step(time.Now(), core.Tick{})
 	if c.cfg.Alive != nil {
 		c.cfg.Alive()
-	}
-}
-
-// empty takes what is waiting, at most one letter of each node and a few more: after a pause nobody shall count as
-// silent whose message has arrived.
-func (c *Coordinator) empty() {
-	for range len(c.links) + 8 {
-		select {
-		case l := <-c.inbox:
-			c.take(l)
-		default:
-			return
-		}
 	}
 }
 

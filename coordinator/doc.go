@@ -27,5 +27,6 @@
 //     connections may be in their handshake, for 10 s.
 //   - Nothing that leaves this machine goes without the credentials of the case: New refuses it and names it.
 //   - Wall clocks do not matter. Ages travel, not times, and everything is measured with the monotonic clock.
-//   - New starts nothing. Run joins all that it started before it returns.
+//   - New starts nothing. Run joins all that it started before it returns; only a Dial that ignores its context may
+//     outlive it.
 package coordinator

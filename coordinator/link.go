@@ -123,7 +123,12 @@ func (c *Coordinator) tell(ctx context.Context, event core.Event) {
 }
 
 func (c *Coordinator) dialOptions(n core.NodeConfig, d *dialler) []grpc.DialOption {
-	options := []grpc.DialOption{
+	tls := c.cfg.Credentials[n.Name]
+	if tls == nil {
+		tls = insecure.NewCredentials()
+	}
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(tls),
 		grpc.WithContextDialer(d.dial),
 		grpc.WithUserAgent("bramble-coordinator/" + c.cfg.Core.Version),
 		grpc.WithDisableServiceConfig(),
@@ -132,19 +137,10 @@ func (c *Coordinator) dialOptions(n core.NodeConfig, d *dialler) []grpc.DialOpti
 		grpc.WithStaticConnWindowSize(window),
 		grpc.WithReadBufferSize(0),
 		grpc.WithWriteBufferSize(writeBuffer),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithMaxHeaderListSize(headerLimit),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageLimit)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 	}
-	tls := c.cfg.Credentials[n.Name]
-	if tls == nil {
-		tls = insecure.NewCredentials()
-		if strings.HasPrefix(n.Address, "unix:") || strings.HasPrefix(n.Address, "/") {
-			options = append(options, grpc.WithAuthority("localhost")) // a path is no host
-		}
-	}
-	return append(options, grpc.WithTransportCredentials(tls))
 }
 
 // dial is the default of Config.Dial.

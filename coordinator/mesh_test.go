@@ -125,7 +125,7 @@ func TestRedialsWaitAtRandomAndNeverLong(t *testing.T) {
 			a.down()
 		}
 		tc.run()
-		tc.pass(10 * time.Minute)
+		tc.pass(4 * time.Minute)
 		var gaps []time.Duration
 		for _, n := range tc.Nodes() {
 			dials := tc.agent(n.Name).dials

@@ -1,9 +1,12 @@
 package coordinator_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -106,6 +109,51 @@ func TestHangingPortStarvesTheWatchdogOnly(t *testing.T) {
 		}
 		if n := tc.node("master"); n.Presence != core.PresenceLive || tc.alarmed(core.AlarmNodeStale) {
 			t.Errorf("after the pause the node is %s", n.Presence)
+		}
+	})
+}
+
+// A message that waited for a port that hung is as old as it is.
+func TestHangingPortDoesNotMakeOldSamplesFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tc := newCase(t, "master")
+		tc.run()
+		tc.pass(5500 * time.Millisecond)
+		release := make(chan struct{})
+		tc.fan.set(func(f *fakeFan) { f.hangs = release })
+		go tc.SetFan(shortly(t), "main", core.FanSetting{Duty: 0.5, Hold: time.Minute})
+		tc.pass(1100 * time.Millisecond)
+		tc.agent("master").cut() // one sample was received meanwhile
+		tc.pass(3 * time.Second)
+		close(release)
+		synctest.Wait()
+		if n := tc.node("master"); n.Presence != core.PresenceStale || time.Since(n.SampledAt) < 3*time.Second {
+			t.Errorf("it is %s with a sample of %s ago", n.Presence, time.Since(n.SampledAt))
+		}
+	})
+}
+
+func TestRunJoinsAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var names []string
+		for i := range 50 {
+			names = append(names, fmt.Sprint("worker-", i))
+		}
+		tc := newCase(t, names...)
+		tc.cfg.Listeners = nil
+		c, err := coordinator.New(tc.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := c.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if at := bytes.Index(stacks, []byte("coordinator.(*Coordinator).")); at >= 0 {
+			t.Errorf("when Run had returned there was\n%.200s", stacks[at:])
 		}
 	})
 }

@@ -83,7 +83,6 @@ func (c *Coordinator) newServer(tls credentials.TransportCredentials, health hea
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(0),
 		grpc.WriteBufferSize(writeBuffer),
-		grpc.SharedWriteBuffer(true),
 		grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (_ any, err error) {
 			defer c.guard()

@@ -71,3 +71,62 @@ func TestNewKeepsNothingOfTheCaller(t *testing.T) {
 		t.Errorf("node %q, fan %+v", n.Name, f)
 	}
 }
+
+// The shell's messages cross: an answer may come after the core has given the stream up.
+func TestLateAnswersAreIgnored(t *testing.T) {
+	now := time.Now()
+	c, err := core.New(core.Config{Nodes: []core.NodeConfig{{Name: "n", Address: "a"}}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Step(now, core.Wake{})
+	now = now.Add(6 * time.Second)
+	if effects := c.Step(now, core.Wake{}); len(effects) != 1 || effects[0].(core.Disconnect).Node != "n" {
+		t.Fatalf("after 6 s without an answer: %+v", effects)
+	}
+	c.Step(now, core.StreamOpened{Node: "n"})
+	c.Step(now, core.NodeMessage{Node: "n", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{BootID: "1"}}})
+	if n := c.Nodes(0)[0]; n.BootID != "" || !n.SampledAt.IsZero() {
+		t.Errorf("a stream that was given up is heard: %+v", n)
+	}
+	if effects := c.Step(now, core.StreamClosed{Node: "n"}); len(effects) != 1 || effects[0].(core.Connect).Node != "n" {
+		t.Errorf("when it is closed: %+v", effects)
+	}
+}
+
+// What a first message leaves out is not known any more.
+func TestFlagsEndWithTheirSource(t *testing.T) {
+	now := time.Now()
+	c, err := core.New(core.Config{Nodes: []core.NodeConfig{{Name: "n", Address: "a"}}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := core.Message{Sequence: 1, Info: &core.NodeInfo{BootID: "1"}}
+	low := first
+	low.Throttling = &core.Throttling{Source: 1, Flags: []core.FlagState{{Flag: core.FlagUnderVoltage, Active: true, Count: 1}}}
+	for i, m := range []core.Message{low, first} {
+		c.Step(now, core.StreamOpened{Node: "n"})
+		c.Step(now, core.NodeMessage{Node: "n", Message: m})
+		if got := len(c.Alarms()); got != 1-i {
+			t.Errorf("stream %d: %d alarms", i+1, got)
+		}
+		c.Step(now, core.StreamClosed{Node: "n"})
+	}
+	if f := c.Nodes(0)[0].Throttling; f.Source != 0 || len(f.Flags) > 0 {
+		t.Errorf("flags: %+v", f)
+	}
+}
+
+func TestTimeThatRunsBackwardsStandsStill(t *testing.T) {
+	start := time.Now()
+	c, err := core.New(five(), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Step(start.Add(10*time.Second), core.Tick{})
+	c.Step(start, core.StreamOpened{Node: "master"})
+	c.Step(start, core.NodeMessage{Node: "master", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{}}})
+	if got := c.Nodes(0)[0].SampledAt.Sub(start); got != 10*time.Second {
+		t.Errorf("a sample that came after 10 s counts from %s", got)
+	}
+}

@@ -34,14 +34,13 @@ type fanState struct {
 	rpm      float64
 	tachErr  error
 	writeErr error
-	written  float64 // the duty that stands at the output; less than 0 while that is not known
 	override fan.Override
 	decision fan.Decision
 	raised   alarms
 }
 
 func newFan(cfg FanConfig, all []*node, byName map[string]*node) *fanState {
-	f := &fanState{cfg: cfg, nodes: all, controller: fan.New(cfg.Controller), revision: 1, written: -1}
+	f := &fanState{cfg: cfg, nodes: all, controller: fan.New(cfg.Controller), revision: 1}
 	f.decision = fan.Decision{Mode: fan.ModeFailSafe, Cause: fan.CauseStarting, Bound: fan.BoundFailSafe, Duty: 1}
 	if len(cfg.Nodes) > 0 {
 		f.nodes = nil
@@ -69,10 +68,7 @@ func (c *Core) measured(f *fanState, ev FanMeasured) {
 }
 
 func (c *Core) wrote(f *fanState, err error) {
-	f.writeErr, f.written = err, f.decision.Duty
-	if err != nil {
-		f.written = -1
-	}
+	f.writeErr = err
 	c.alarm(&f.raised, AlarmFanWriteFailed, err != nil, f.cfg.Name, "", func() string {
 		return fmt.Sprintf("%s: a duty of %.0f %% could not be written (%v): check the fan's output; it is tried again every second", f.cfg.Name, 100*f.decision.Duty, err)
 	}, "its duty was written")
@@ -97,7 +93,7 @@ func (c *Core) control(f *fanState) {
 		Nodes: f.inputs, Tach: f.tach, RPM: f.rpm, WriteErr: f.writeErr, Override: f.override,
 	})
 	f.decision = out.Decision
-	if out.Duty != f.written {
+	if out.Changed {
 		c.emit(WriteDuty{Fan: f.cfg.Name, Fraction: out.Duty})
 	}
 	if before.Mode != f.decision.Mode {

@@ -108,7 +108,6 @@ func (c *Core) identify(n *node, m *Message) bool {
 	if before == now {
 		return true
 	}
-	n.flags = [flags]FlagState{}
 	if before != "" {
 		n.reboots++
 		c.publish(Report{Kind: ReportRebooted, Subject: n.cfg.Name, Message: n.cfg.Name + " restarted: its boot identifier is new"})
@@ -184,12 +183,16 @@ func (c *Core) flag(n *node, m *Message, rejoined bool) {
 		c.edge(n, e, "")
 		c.supply(n)
 	}
-	if m.Throttling == nil {
+	if m.Throttling == nil && m.Sequence > 1 {
 		return
 	}
-	n.source, n.sourceErr = m.Throttling.Source, m.Throttling.Error
 	var now [flags]FlagState
-	for _, s := range m.Throttling.Flags {
+	n.source, n.sourceErr = 0, ""
+	var known []FlagState
+	if t := m.Throttling; t != nil {
+		n.source, n.sourceErr, known = t.Source, t.Error, t.Flags
+	}
+	for _, s := range known {
 		if s.Flag == FlagUnspecified || s.Flag >= flags {
 			continue
 		}

@@ -252,7 +252,7 @@ func (w *world) fan(name string) *fanPort {
 // five is the case of the documentation: five nodes around one fan with a tach.
 func five() core.Config {
 	cfg := core.Config{Fans: []core.FanConfig{{Name: "main", Tach: true}}}
-	for _, name := range strings.Fields("master worker-1 worker-2 worker-3 worker-4") {
+	for name := range strings.FieldsSeq("master worker-1 worker-2 worker-3 worker-4") {
 		cfg.Nodes = append(cfg.Nodes, core.NodeConfig{Name: name, Address: name + ":7700"})
 	}
 	return cfg
