@@ -39,7 +39,7 @@ type Config struct {
 
 	// StatePath is where the counts of the flags are kept within a boot. Empty: in memory only.
 	StatePath string
-	// Interval is the time between two samples, from 100 ms to 1 minute. Default: 1 s.
+	// Interval is the time between two samples, from MinInterval to MaxInterval. Default: DefaultInterval.
 	Interval time.Duration
 	// Credentials secure every TCP listener of Serve. Without them TCP is served on loopback only.
 	Credentials credentials.TransportCredentials
@@ -82,13 +82,22 @@ type Sensor struct {
 	LimitCelsius float64 // the limit that the kernel states for it; 0 when none
 }
 
-// What Config allows.
+// The limits of Config.Interval, and what it is by default.
 const (
-	maxName         = 24 // a GPIO consumer label holds 31 bytes, and bramble puts a prefix before the name
-	defaultInterval = time.Second
-	minInterval     = 100 * time.Millisecond
-	maxInterval     = time.Minute
+	MinInterval     = 100 * time.Millisecond
+	DefaultInterval = time.Second
+	MaxInterval     = time.Minute
 )
+
+const maxName = 24 // a GPIO consumer label holds 31 bytes, and bramble puts a prefix before the name
+
+// CheckName says what is wrong with a node's name; nil if nothing is.
+func CheckName(name string) error {
+	if len(name) > maxName || !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(name) {
+		return fmt.Errorf("a node's name is 1 to %d letters, digits, '-', '_' and '.', and begins with a letter or digit", maxName)
+	}
+	return nil
+}
 
 // withDefaults fills what is empty.
 func (c Config) withDefaults() Config {
@@ -99,7 +108,7 @@ func (c Config) withDefaults() Config {
 		c.Uptime = func() time.Duration { return 0 }
 	}
 	if c.Interval == 0 {
-		c.Interval = defaultInterval
+		c.Interval = DefaultInterval
 	}
 	if c.Alive == nil {
 		c.Alive = func() {}
@@ -115,25 +124,21 @@ func hostName() string {
 	host, err := os.Hostname()
 	name, _, _ := strings.Cut(host, ".")
 	name = name[:min(len(name), maxName)]
-	if err != nil || !isName(name) {
+	if err != nil || CheckName(name) != nil {
 		return "node"
 	}
 	return name
-}
-
-func isName(s string) bool {
-	return len(s) <= maxName && regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(s)
 }
 
 // validate reports every fault at once.
 func (c Config) validate() error {
 	var faults []error
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
-	if !isName(c.Name) {
-		fault("name: %q is not a node's name: 1 to %d letters, digits, '-', '_' and '.', not starting with a sign", c.Name, maxName)
+	if err := CheckName(c.Name); err != nil {
+		fault("name: %q: %w", c.Name, err)
 	}
-	if c.Interval < minInterval || c.Interval > maxInterval {
-		fault("interval: %v is not allowed: %v to %v", c.Interval, minInterval, maxInterval)
+	if c.Interval < MinInterval || c.Interval > MaxInterval {
+		fault("interval: %v: an interval is %v to %v", c.Interval, MinInterval, MaxInterval)
 	}
 	for i, capability := range c.Capabilities {
 		if capability.Kind < 1 || capability.Kind > capabilityKinds {

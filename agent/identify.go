@@ -57,10 +57,7 @@ func (a *Agent) identify(ctx context.Context, hold time.Duration) (string, error
 	}
 	select {
 	case err := <-request.answer:
-		if err != nil {
-			return "", lightError{name: b.light.Name(), err: err}
-		}
-		return b.light.Name(), nil
+		return b.light.Name(), err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}

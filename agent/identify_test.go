@@ -107,7 +107,7 @@ func TestIdentifyRefuses(t *testing.T) {
 		}
 		light.broken = syscall.EACCES
 		_, err := r.client.Identify(t.Context(), &agentv1.IdentifyRequest{})
-		if status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "light ACT: permission denied") {
+		if status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("a light that cannot be switched: %v", err)
 		}
 		dark := start(t, newBoard(), nil)

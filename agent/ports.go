@@ -23,7 +23,8 @@ type Throttle interface {
 	Source() string
 }
 
-// Light is a lamp on the board that a person can see. It is called by one goroutine at a time.
+// Light is a lamp on the board that a person can see. It is called by one goroutine at a time. Its errors reach whoever
+// asked for it to blink: they name the light and say what to do.
 type Light interface {
 	// Set switches it.
 	Set(on bool) error

@@ -27,17 +27,6 @@ func (e requestError) Error() string { return e.text }
 
 func badRequest(format string, a ...any) error { return requestError{fmt.Sprintf(format, a...)} }
 
-// lightError is a light that is there and cannot be switched.
-type lightError struct {
-	name string
-	err  error
-}
-
-func (e lightError) Error() string {
-	return fmt.Sprintf("light %s: %v: bramble-agent doctor says what to do", e.name, e.err)
-}
-func (e lightError) Unwrap() error { return e.err }
-
 // toStatus is the only place that gives errors their gRPC codes. An error of the transport has one already.
 func toStatus(err error) error {
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 const (
 	ringSize       = 512 // notices kept for subscribers that are behind
 	maxSubscribers = 128 // 64 KiB of transport buffer for each: 8 MiB if none of them reads
-	maxFailure     = 200 // bytes of an error's text that are told
+	maxFailure     = 500 // bytes of an error's text that are told
 )
 
 // reading is one sensor's newest value, or why there is none.
