@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bramblemesh/bramble/host/board"
+	"github.com/bramblemesh/bramble/identity"
+)
+
+// configPath is where the configuration is looked for.
+func (o options) configPath() string {
+	if o.explicit {
+		return o.config
+	}
+	return filepath.Join(o.root, o.config)
+}
+
+// doneLine finds the gpio-poweroff node of the device tree, whose driver raises a line when the board may lose its power
+// (Documentation/devicetree/bindings/power/reset/gpio-poweroff.yaml).
+func (e *examination) doneLine() {
+	tree := filepath.Join(e.root, "proc/device-tree")
+	nodes, err := os.ReadDir(tree)
+	if err != nil {
+		e.add(finding{Item: "done line", State: stateUnsupported, Found: "this machine has no device tree"})
+		return
+	}
+	for _, node := range nodes {
+		dir := filepath.Join(tree, node.Name())
+		compatible, err := os.ReadFile(filepath.Join(dir, "compatible"))
+		if err != nil || !bytes.Contains(append([]byte{0}, compatible...), []byte("\x00gpio-poweroff\x00")) {
+			continue
+		}
+		if status, err := os.ReadFile(filepath.Join(dir, "status")); err == nil && strings.HasPrefix(string(status), "disabled") {
+			continue
+		}
+		e.add(finding{Item: "done line", State: stateOK, Found: describePowerOff(dir), Source: "/proc/device-tree/" + node.Name()})
+		return
+	}
+	e.add(finding{Item: "done line", State: stateInfo, Found: "no gpio-poweroff overlay: only a rail that is switched needs it"})
+}
+
+// describePowerOff reads the node's cells: gpios is a phandle, an offset, and flags whose lowest bit is active-low.
+func describePowerOff(dir string) string {
+	found := "gpio-poweroff"
+	if gpios, err := os.ReadFile(filepath.Join(dir, "gpios")); err == nil && len(gpios) == 12 {
+		level := "high"
+		if gpios[11]&1 != 0 {
+			level = "low"
+		}
+		found += fmt.Sprintf(" on GPIO %d, active %s", binary.BigEndian.Uint32(gpios[4:]), level)
+	}
+	if timeout, err := os.ReadFile(filepath.Join(dir, "timeout-ms")); err == nil && len(timeout) == 4 {
+		found += fmt.Sprintf(", timeout %d ms", binary.BigEndian.Uint32(timeout))
+	}
+	return found
+}
+
+// outputs says what becomes of a GPIO output when its process ends: it decides what a master's rails do.
+func (e *examination) outputs(machine board.Board) {
+	f := finding{Item: "outputs", State: stateInfo}
+	switch machine.ReleasedOutputs {
+	case board.OutputsKept:
+		f.Found = "released GPIO outputs keep their level"
+	case board.OutputsDropped:
+		f.Found = "released GPIO outputs drop to their pull (persist_gpio_outputs is off)"
+	default:
+		f.State, f.Found = stateUnsupported, "the kernel does not say what becomes of released GPIO outputs"
+	}
+	e.add(f)
+}
+
+// watchdog looks at the hardware watchdog, which restarts a board whose kernel hangs if systemd feeds it.
+func (e *examination) watchdog() {
+	dir := filepath.Join(e.root, "sys/class/watchdog/watchdog0")
+	read := func(name string) string {
+		text, _ := os.ReadFile(filepath.Join(dir, name))
+		return strings.TrimSpace(string(text))
+	}
+	name, state := read("identity"), read("state")
+	switch {
+	case name == "":
+		e.add(finding{Item: "watchdog", State: stateUnsupported, Found: "no hardware watchdog"})
+	case state == "active":
+		e.add(finding{Item: "watchdog", State: stateOK, Found: fmt.Sprintf("%s, active, %s s", name, orElse(read("timeout"), "?")), Source: dir})
+	default:
+		e.add(finding{Item: "watchdog", State: stateInfo, Found: fmt.Sprintf("%s, %s", name, orElse(state, "state unknown")), Source: dir,
+			Advice: "RuntimeWatchdogSec=15s in /etc/systemd/system.conf restarts a board that hangs"})
+	}
+}
+
+// listeners looks at where run would listen. The default socket of a copied tree is nowhere.
+func (e *examination) listeners(s settings) {
+	if filepath.Clean(e.root) != "/" && s.source == "" {
+		return
+	}
+	for _, address := range s.listen {
+		path, isUnix := strings.CutPrefix(address, "unix://")
+		if !isUnix {
+			e.add(finding{Item: "listener", State: stateOK, Found: address})
+			continue
+		}
+		f := finding{Item: "listener", State: stateOK, Found: address + " is free"}
+		if why := socketTrouble(path); why != "" {
+			f.State, f.Found, f.Advice = stateInfo, address+": "+why, "run as a user who may, or set listen in "+s.file()
+		} else if answers(path) {
+			f.Found = address + " is served by a running agent"
+		}
+		e.add(f)
+	}
+	if s.tls == (identity.Files{}) {
+		return
+	}
+	source, err := identity.Load(s.tls, nil)
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			e.add(finding{Item: "tls", State: stateWrong, Found: strings.TrimSpace(line)})
+		}
+		return
+	}
+	e.add(certificateFound(source.Certificate(), time.Now(), s.tls.Certificate))
+}
+
+// certificateFound says until when a certificate is good.
+func certificateFound(c *x509.Certificate, now time.Time, path string) finding {
+	f := finding{Item: "tls", State: stateOK, Found: "certificate valid until " + c.NotAfter.UTC().Format(time.DateOnly), Source: path}
+	if left := c.NotAfter.Sub(now); left < c.NotAfter.Sub(c.NotBefore)/10 {
+		f.State, f.Advice = stateInfo, fmt.Sprintf("it ends in %.0f days: renew it", left.Hours()/24)
+	}
+	return f
+}
+
+func answers(path string) bool {
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// socketTrouble says why this user could not listen at a path, or ask who does.
+func socketTrouble(path string) string {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		dir = filepath.Dir(dir) // run makes one folder
+	}
+	if _, err := os.Stat(path); err == nil {
+		if err := unix.Access(path, unix.W_OK); err != nil {
+			return "this user may not use it: " + err.Error()
+		}
+		return ""
+	}
+	return accessTrouble(dir)
+}
+
+func accessTrouble(dir string) string {
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); errors.Is(err, syscall.ENOENT) {
+		return dir + " does not exist"
+	} else if err != nil {
+		return "this user may not write " + dir
+	}
+	return ""
+}
+
+// state looks at where the counts of the flags are kept.
+func (e *examination) state(s settings) {
+	if filepath.Clean(e.root) != "/" && s.source == "" {
+		return
+	}
+	f := finding{Item: "counts", State: stateOK, Found: "kept in " + s.state}
+	if s.state == "" {
+		f.Found = "kept in memory only"
+	} else if why := accessTrouble(filepath.Dir(s.state)); why != "" && filepath.Dir(s.state) != filepath.Dir(strings.TrimPrefix(s.listen[0], "unix://")) {
+		f.State, f.Found, f.Advice = stateInfo, "will not be kept: "+why, "make the folder, or set state in "+s.file()
+	}
+	e.add(f)
+}
