@@ -64,6 +64,7 @@ func TestSensorThatHangs(t *testing.T) {
 				t.Fatalf("sample %d: %v", i, m)
 			}
 		}
+		synctest.Wait()
 		if reads, busy := b.reads["cpu-thermal"], b.reading; reads != 2 || busy != 1 {
 			t.Errorf("read %d times, %d under way", reads, busy)
 		}
@@ -73,6 +74,7 @@ func TestSensorThatHangs(t *testing.T) {
 		if value, failure, ok := celsius(r.receive(stream).GetReadings(), 1); !ok || value != 45 {
 			t.Errorf("after it answered: %v, %q", value, failure)
 		}
+		synctest.Wait()
 		if log.count("does not answer") != 1 || log.count("answers again") != 1 {
 			t.Errorf("logged:\n%s", log)
 		}
@@ -133,6 +135,7 @@ func TestEverythingHangs(t *testing.T) {
 				t.Fatalf("then: %v", m)
 			}
 		}
+		synctest.Wait()
 		if b.reading != 5 {
 			t.Errorf("%d reads are under way", b.reading)
 		}
@@ -172,6 +175,7 @@ func TestSensorsChangeWhileOneHangs(t *testing.T) {
 		if value, failure, _ := celsius(r.node().GetReadings(), 2); value != 45 {
 			t.Errorf("cpu-thermal after it answered: %v, %q", value, failure)
 		}
+		synctest.Wait()
 		if b.reads["cpu-thermal"] > 5 {
 			t.Errorf("read %d times", b.reads["cpu-thermal"])
 		}

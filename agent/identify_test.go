@@ -70,7 +70,10 @@ func TestIdentify(t *testing.T) {
 		time.Sleep(9100 * time.Millisecond)
 		light.take()
 		time.Sleep(time.Minute)
-		expect("150ms off, 400ms on, 650ms off, 900ms back")
+		synctest.Wait()
+		if got := light.take(); !strings.HasPrefix(got, "150ms off, 400ms on, 650ms off, 900ms") || !strings.HasSuffix(got, "900ms back") {
+			t.Errorf("at the end of ten seconds the light went %s", got)
+		}
 
 		call(durationpb.New(5 * time.Minute))
 		time.Sleep(300 * time.Millisecond)

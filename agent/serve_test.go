@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,8 +173,9 @@ func TestServeEndsWithItsListener(t *testing.T) {
 // TestRunInAServerOfTheCallers registers the agent beside whatever else a program serves.
 func TestRunInAServerOfTheCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, alive := newBoard(), 0
-		a, err := New(Config{Thermal: b, Alive: func() { alive++ }, Interval: 2 * time.Second})
+		b := newBoard()
+		var alive atomic.Int32
+		a, err := New(Config{Thermal: b, Alive: func() { alive.Add(1) }, Interval: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,8 +197,9 @@ func TestRunInAServerOfTheCallers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if alive != 10 {
-			t.Errorf("alive %d times in ten samples", alive)
+		synctest.Wait()
+		if n := alive.Load(); n != 10 {
+			t.Errorf("alive %d times in ten samples", n)
 		}
 		cancel()
 		if err := drain(stream); status.Code(err) != codes.Unavailable {

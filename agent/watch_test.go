@@ -23,7 +23,6 @@ func TestFirstMessageIsTheWholeState(t *testing.T) {
 		r := start(t, b, func(c *Config) {
 			c.Board = Board{Model: "Raspberry Pi 4 Model B\xff", LimitCelsius: 80}
 			c.Uptime = func() time.Duration { return 90 * time.Second }
-			c.Capabilities = []Capability{{Kind: LightCapability, State: Failed, Source: "/sys/class/leds/ACT", Detail: "permission denied"}}
 		})
 		m := r.receive(r.watch(0))
 		if m.GetSequence() != 1 || m.GetSample() != 1 || m.GetAgeMilliseconds() != 0 {
@@ -60,6 +59,15 @@ func TestFirstMessageIsTheWholeState(t *testing.T) {
 		if len(m.GetFlagEdges()) != 0 || len(m.GetShutdownNotices()) != 0 {
 			t.Errorf("edges %v, notices %v", m.GetFlagEdges(), m.GetShutdownNotices())
 		}
+	})
+}
+
+func TestEveryCapabilityIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newBoard(), func(c *Config) {
+			c.Capabilities = []Capability{{Kind: LightCapability, State: Failed, Source: "/sys/class/leds/ACT", Detail: "permission denied"}}
+		})
+		n := r.node().GetNode()
 		want := map[agentv1.CapabilityKind]agentv1.CapabilityState{
 			agentv1.CapabilityKind_CAPABILITY_KIND_TEMPERATURE:     agentv1.CapabilityState_CAPABILITY_STATE_AVAILABLE,
 			agentv1.CapabilityKind_CAPABILITY_KIND_THROTTLING:      agentv1.CapabilityState_CAPABILITY_STATE_AVAILABLE,
