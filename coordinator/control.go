@@ -28,14 +28,7 @@ func (c *Coordinator) control(ctx context.Context, ready func()) error {
 		wake := c.next()
 		switch {
 		case !now.Before(next):
-			if was := behind; now.Sub(next) >= late {
-				behind = true
-				if !was {
-					c.logger.Warn("control tick is late", "reason", fmt.Sprintf("by %s: the machine is busy or a port is slow", now.Sub(next)))
-				}
-			} else if behind = false; was {
-				c.logger.Info("control tick is in time again")
-			}
+			behind = c.punctual(now.Sub(next), behind)
 			c.tick()
 			if ready != nil {
 				ready()
@@ -71,6 +64,17 @@ func (c *Coordinator) control(ctx context.Context, ready func()) error {
 		return failure
 	}
 	return nil
+}
+
+// punctual notes when ticks begin to be late and when that is over, and reports whether they are.
+func (c *Coordinator) punctual(by time.Duration, was bool) (behind bool) {
+	switch behind = by >= late; {
+	case behind && !was:
+		c.logger.Warn("control tick is late", "reason", fmt.Sprintf("by %s: the machine is busy or a port is slow", by))
+	case was && !behind:
+		c.logger.Info("control tick is in time again")
+	}
+	return behind
 }
 
 // next is when the core wants to be woken.
@@ -125,7 +129,7 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 			c.links[e.Node].disconnect()
 		case core.WriteDuty:
 			err := c.cfg.Hardware.Fans[e.Fan].SetDuty(e.Fraction)
-			c.logger.Debug("duty written", "fan", e.Fan, "duty", e.Fraction, "error", err)
+			c.logger.Debug("duty set", "fan", e.Fan, "duty", e.Fraction)
 			c.step(time.Now(), core.FanWritten{Fan: e.Fan, Err: err})
 		case core.Refuse:
 			refusal = e.Err

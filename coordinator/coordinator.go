@@ -86,6 +86,7 @@ type Coordinator struct {
 	inbox  chan letter
 	ran    atomic.Bool
 	done   chan struct{} // closed when Run is about to return
+	room   chan struct{} // one place for each subscriber of the API
 	panics chan string   // of other goroutines than the control loop
 
 	mu      sync.Mutex // guards what follows; never held during I/O
@@ -112,7 +113,7 @@ func New(cfg Config) (*Coordinator, error) {
 	}
 	c := &Coordinator{
 		cfg: cfg, logger: cfg.Logger, links: map[string]*link{}, inbox: make(chan letter), done: make(chan struct{}),
-		panics: make(chan string, 1), core: made, started: now,
+		room: make(chan struct{}, subscribers), panics: make(chan string, 1), core: made, started: now,
 	}
 	if c.logger == nil {
 		c.logger = hclog.NewNullLogger()

@@ -15,6 +15,12 @@ import (
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
 
+// subscribers is how many may watch over the wire at once. One that never reads costs what gRPC queues for it, about
+// 100 KiB.
+const subscribers = 128
+
+var errCrowded = fmt.Errorf("%d subscribers watch already: end one of them, or watch fewer times", subscribers)
+
 // service is bramble.coordinator.v1.CoordinatorService: translation and nothing else.
 type service struct {
 	coordinatorv1.UnimplementedCoordinatorServiceServer
@@ -102,6 +108,12 @@ func (s service) SetFan(ctx context.Context, request *coordinatorv1.SetFanReques
 
 // Watch sends the whole case, then what changed since the message before: a slow reader gets the newest.
 func (s service) Watch(request *coordinatorv1.WatchRequest, stream grpc.ServerStreamingServer[coordinatorv1.WatchResponse]) error {
+	select {
+	case s.c.room <- struct{}{}:
+		defer func() { <-s.c.room }()
+	default:
+		return toStatus(errCrowded)
+	}
 	w := watcher{c: s.c, eventsOnly: request.GetEventsOnly()}
 	heartbeat := time.NewTimer(time.Second)
 	defer heartbeat.Stop()
@@ -205,7 +217,7 @@ func toStatus(err error) error {
 		code = codes.FailedPrecondition
 	case errors.Is(err, ErrNotRunning):
 		code = codes.Unavailable
-	case behind:
+	case behind, errors.Is(err, errCrowded):
 		code = codes.ResourceExhausted
 	case errors.Is(err, context.Canceled):
 		code = codes.Canceled

@@ -3,10 +3,12 @@ package coordinator_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -203,6 +205,57 @@ func TestStrangersAreFewAndGoneInTenSeconds(t *testing.T) {
 		}
 		if _, err := client.GetCase(t.Context(), &coordinatorv1.GetCaseRequest{}); err != nil {
 			t.Errorf("who was inside: %v", err)
+		}
+	})
+}
+
+func TestSubscribersOverTheWireAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tc := newCase(t, "master")
+		tc.run()
+		watch := func(ctx context.Context, client coordinatorv1.CoordinatorServiceClient) error {
+			stream, err := client.Watch(ctx, &coordinatorv1.WatchRequest{})
+			if err != nil {
+				return err
+			}
+			_, err = stream.Recv()
+			return err
+		}
+		first, cancel := context.WithCancel(t.Context())
+		for range 8 {
+			client := tc.client()
+			for range 16 {
+				if err := watch(first, client); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		client := tc.client()
+		if err := watch(t.Context(), client); status.Code(err) != codes.ResourceExhausted {
+			t.Errorf("subscriber 129: %v", err)
+		}
+		cancel()
+		tc.pass(time.Second)
+		if err := watch(t.Context(), client); err != nil {
+			t.Errorf("when the others are gone: %v", err)
+		}
+	})
+}
+
+func TestOneLineForEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tc := newCase(t, five()...)
+		var out strings.Builder
+		tc.cfg.Logger = hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info})
+		tc.run()
+		tc.pass(10 * time.Minute)
+		tc.agent("worker-1").down()
+		tc.pass(20 * time.Second)
+		tc.stop()
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		// Five become live, the fan leaves its start; then stale, full, unreachable, and three lines of alarms.
+		if len(lines) != 12 || !strings.Contains(out.String(), "[WARN]  alarm raised: node=worker-1 reason=\"worker-1 is silent") {
+			t.Errorf("%d lines, want 12:\n%s", len(lines), out.String())
 		}
 	})
 }
