@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/bramblemesh/bramble/coordinator"
+	"github.com/bramblemesh/bramble/coordinator/config"
+	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/identity"
+	"github.com/bramblemesh/bramble/internal/daemon"
+)
+
+// run looks after the case until a signal.
+func (c *cli) run(ctx context.Context) error {
+	logger, err := c.log.Logger("coordinator", c.stderr)
+	if err != nil {
+		return daemon.UsageError{Err: err}
+	}
+	cfg, err := config.Load(c.config)
+	if err != nil {
+		return err
+	}
+	err = daemon.Run(ctx, logger, func(ctx context.Context) error { return c.serve(ctx, cfg, logger) })
+	if errors.Is(err, daemon.ErrInterrupted) {
+		return fmt.Errorf("%w: a fan may not be at full: run bramble-coordinator safe", err)
+	}
+	return err
+}
+
+// serve does everything between the first file that is opened and the last. Nothing of the hardware is touched before
+// it is known that nobody else drives it, and before the map that `safe` needs is written.
+func (c *cli) serve(ctx context.Context, cfg *config.Config, logger hclog.Logger) (err error) {
+	if err := makeDirectory(c.below("")); err != nil {
+		return err
+	}
+	held, err := lock(c.below("coordinator.lock"))
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	live := coordinator.Config{Core: cfg.Core, Logger: logger}
+	live.Core.Version, live.Core.Seed = daemon.Version(), rand.Uint64()
+	if err := identify(&live, cfg, logger); err != nil {
+		return err
+	}
+	if live.Listeners, err = daemon.ListenAll(cfg.Listen); err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range live.Listeners {
+			_ = l.Close() // again, where it ran
+		}
+	}()
+	if err := writeMap(c.mapPath(), applied{Case: cfg.Core.Case, Hardware: hardware(cfg)}); err != nil {
+		return err
+	}
+	fans, err := c.attach(ctx, &live, cfg, logger)
+	defer func() {
+		for _, p := range fans {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	live.Alive = alive(fans, cfg, logger)
+	coordinator, err := coordinator.New(live)
+	if err != nil {
+		return err
+	}
+	var tachs sync.WaitGroup
+	defer tachs.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, p := range fans {
+		if p.tach != nil {
+			tachs.Go(func() {
+				if err := p.tach.Run(ctx); err != nil {
+					logger.Error("tach ended", "fan", p.fan.Name, "error", err)
+				}
+			})
+		}
+	}
+	return coordinator.Run(ctx)
+}
+
+// hardware is what the map says. No fans is an empty list, which another reader can tell from a damaged map.
+func hardware(cfg *config.Config) config.Hardware {
+	if cfg.Hardware.Fans == nil {
+		return config.Hardware{Fans: []config.Fan{}}
+	}
+	return cfg.Hardware
+}
+
+// identify gives every connection over TCP its credentials.
+func identify(live *coordinator.Config, cfg *config.Config, logger hclog.Logger) error {
+	if cfg.TLS == nil {
+		return nil
+	}
+	source, err := identity.Load(*cfg.TLS, logger.Named("identity"))
+	if err != nil {
+		return err
+	}
+	live.ServerCredentials = source.Server()
+	live.Credentials = map[string]credentials.TransportCredentials{}
+	for _, n := range cfg.Core.Nodes {
+		if !isSocket(n.Address) {
+			live.Credentials[n.Name] = source.Client()
+		}
+	}
+	return nil
+}
+
+// attach connects fans and rails to this machine. It also returns what was opened when it fails.
+func (c *cli) attach(ctx context.Context, live *coordinator.Config, cfg *config.Config, logger hclog.Logger) ([]*port, error) {
+	live.Hardware = coordinator.Hardware{Fans: map[string]coordinator.Fan{}, Rails: map[string]coordinator.Rail{}}
+	var fans []*port
+	for _, f := range cfg.Hardware.Fans {
+		p, err := newPort(f, c.machine, logger)
+		if err != nil {
+			return fans, err
+		}
+		if err := p.open(ctx, firstWait); err != nil {
+			logger.Error("fan's output is not to be had, it is tried again", "fan", f.Name, "error", err)
+		}
+		fans = append(fans, p)
+		live.Hardware.Fans[f.Name] = p
+	}
+	for _, n := range cfg.Core.Nodes {
+		if n.Rail {
+			live.Hardware.Rails[n.Name] = unseenRail{}
+		}
+	}
+	return fans, nil
+}
+
+// alive is called by the control loop after each tick. The first one is when the case is looked after: the listeners
+// accept, and each fan has its duty.
+func alive(fans []*port, cfg *config.Config, logger hclog.Logger) func() {
+	feed, atLeast := daemon.Watchdog(logger)
+	if atLeast > 0 && atLeast < core.Interval {
+		logger.Warn("WatchdogSec is shorter than two control ticks and will fire without need", "reason", fmt.Sprintf("set it to %s or more", 3*core.Interval))
+	}
+	ready := false
+	return func() {
+		for _, p := range fans {
+			p.hold()
+		}
+		if !ready {
+			ready = true
+			logger.Info("looking after the case", "address", cfg.Listen)
+			daemon.Ready(logger)
+			daemon.Status(logger, fmt.Sprintf("case %s: %d nodes, %d fans", cfg.Core.Case, len(cfg.Core.Nodes), len(fans)))
+		}
+		feed()
+	}
+}
