@@ -22,6 +22,9 @@ func TestFiveNodesAreLive(t *testing.T) {
 			if n.Presence != core.PresenceLive || n.BootID != "boot-1" || soc.Reading.Celsius != 45 || soc.SetPointCelsius != 55 || soc.LimitCelsius != 80 {
 				t.Errorf("%s: %s, %+v", n.Name, n.Presence, soc)
 			}
+			if n.Samples != 11 {
+				t.Errorf("%s: %d samples in 10.5 s, want 11", n.Name, n.Samples)
+			}
 			if age := time.Since(n.SampledAt); age < 0 || age > time.Second {
 				t.Errorf("%s: its sample is %s old", n.Name, age)
 			}
