@@ -128,7 +128,7 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 			c.logger.Debug("stream given up", "node", e.Node, "reason", e.Reason)
 			c.links[e.Node].disconnect()
 		case core.WriteDuty:
-			err := c.cfg.Hardware.Fans[e.Fan].SetDuty(e.Fraction)
+			err := c.drive(c.cfg.Hardware.Fans[e.Fan], e.Fraction)
 			c.logger.Debug("duty set", "fan", e.Fan, "duty", e.Fraction)
 			c.step(time.Now(), core.FanWritten{Fan: e.Fan, Err: err})
 		case core.Refuse:
@@ -136,6 +136,18 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 		}
 	}
 	return refusal
+}
+
+// drive sets a fan's duty. A fan that does not take it is left safe: an output that was lost may be found anew that way.
+func (c *Coordinator) drive(f Fan, fraction float64) error {
+	err := f.SetDuty(fraction)
+	if err == nil {
+		return nil
+	}
+	if safe := f.Safe(); safe != nil {
+		return fmt.Errorf("%w; nor could it be left safe: %w", err, safe)
+	}
+	return err
 }
 
 // decide steps the core, hands out what subscribers get, and returns a copy of the effects.

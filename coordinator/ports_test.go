@@ -29,7 +29,12 @@ func TestFailedWriteIsAnAlarmAndFull(t *testing.T) {
 		if f := tc.Fans()[0]; f.Mode != core.FanFailSafe || f.Duty != 1 || f.WriteError != "permission denied" || !tc.alarmed(core.AlarmFanWriteFailed) {
 			t.Errorf("%s at %g, write error %q, alarms %v", f.Mode, f.Duty, f.WriteError, tc.Alarms())
 		}
-		tc.fan.set(func(f *fakeFan) { f.fails, f.writes = nil, nil })
+		tc.fan.set(func(f *fakeFan) {
+			if f.safe == 0 || f.duty != 1 {
+				t.Errorf("the fan that takes no duty is at %g, and was asked %d times to be safe", f.duty, f.safe)
+			}
+			f.fails, f.writes = nil, nil
+		})
 		tc.pass(2 * time.Second)
 		tc.fan.set(func(f *fakeFan) {
 			if len(f.writes) == 0 || f.writes[0] != 1 {

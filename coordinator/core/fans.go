@@ -169,11 +169,14 @@ func (c *Core) reason(f *fanState) string {
 		return d.String()
 	}
 	full := "100 % fail-safe: " + n.cfg.Name
+	_, good := n.newest()
 	switch {
 	case n.sampled.IsZero():
 		return fmt.Sprintf("%s has not been heard since the start (%s): full until it answers or is put in maintenance", full, c.why(n))
 	case n.presence != PresenceLive:
 		return fmt.Sprintf("%s is %s (%s): full until it is heard", full, n.presence, c.why(n))
+	case d.Sensor == "" && good:
+		return full + " had not been heard at the last control tick"
 	case d.Sensor != "":
 		return fmt.Sprintf("%s/%s has not been read for %.1f s: check the sensor", full, d.Sensor, d.Age.Seconds())
 	default:
