@@ -100,10 +100,12 @@ func (s *Source) newest() *material {
 
 func (m *material) server() *tls.Config {
 	return &tls.Config{
-		Certificates:           []tls.Certificate{m.certificate},
-		ClientCAs:              m.authority,
-		ClientAuth:             tls.RequireAndVerifyClientCert,
-		MinVersion:             tls.VersionTLS13,
+		Certificates: []tls.Certificate{m.certificate},
+		ClientCAs:    m.authority,
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		MinVersion:   tls.VersionTLS13,
+		// A resumed session would skip the checks. As each handshake has a configuration of its own, no ticket could be
+		// redeemed anyway; so none is sent.
 		SessionTicketsDisabled: true,
 	}
 }

@@ -74,6 +74,20 @@ func TestHandshake(t *testing.T) {
 	callsOnly := load(t, ours.Issue(t, t.TempDir(), identitytest.Request{Names: []string{"worker-1.local"}, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}))
 	roots := x509.NewCertPool()
 	roots.AddCert(node.Certificate()) // trusted directly: only the other side's checks are under test
+	// One that trusts the node all right, and shows it the given certificate.
+	showing := func(files identity.Files) credentials.TransportCredentials {
+		pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return credentials.NewTLS(&tls.Config{
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
+			RootCAs:              roots,
+		})
+	}
+	foreign := identitytest.NewAuthority(t, "theirs").Issue(t, t.TempDir(), identitytest.Request{})
+	expired := ours.Issue(t, t.TempDir(), identitytest.Request{NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	servesOnly := ours.Issue(t, t.TempDir(), identitytest.Request{Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	plain := func(c *tls.Config) credentials.TransportCredentials {
 		c.RootCAs = roots
 		return credentials.NewTLS(c)
@@ -92,6 +106,9 @@ func TestHandshake(t *testing.T) {
 		{"another IP address", node.Server(), coordinator.Client(), "192.168.7.22:7700", "bad certificate", "192.168.7.22"},
 		{"server of another authority", stranger.Server(), coordinator.Client(), "worker-1.local:7700", "bad certificate", "unknown authority"},
 		{"client of another authority", node.Server(), stranger.Client(), "worker-1.local:7700", "bad certificate", "unknown authority"},
+		{"client with a foreign certificate", node.Server(), showing(foreign), "worker-1.local:7700", "unknown authority", "unknown certificate authority"},
+		{"client with an expired certificate", node.Server(), showing(expired), "worker-1.local:7700", "expired", "expired certificate"},
+		{"client that may only serve", node.Server(), showing(servesOnly), "worker-1.local:7700", "incompatible key usage", "bad certificate"},
 		{"a server that may only call", callsOnly.Server(), coordinator.Client(), "worker-1.local:7700", "bad certificate", "incompatible key usage"},
 		{"client without a certificate", node.Server(), plain(&tls.Config{}), "worker-1.local:7700", "didn't provide a certificate", "certificate required"},
 		{"client with TLS 1.2", node.Server(), plain(&tls.Config{MaxVersion: tls.VersionTLS12}), "worker-1.local:7700", "unsupported versions", "protocol version"},

@@ -150,6 +150,30 @@ func TestOptional(t *testing.T) {
 	}
 }
 
+func TestHwmonAndHelper(t *testing.T) {
+	c, err := config.Parse("f.yaml", []byte(`
+nodes:
+- {name: a, address: "unix:///a.sock", power: {done: {line: 4, by: helper}, cut_stuck_after: 10m, fence_lost_after: never}}
+fans:
+- {name: read, nodes: [a], output: {hwmon: {name: pwmfan, fan: 2}}}
+- {name: taken, output: {hwmon: {name: emc2301, device: 1-002f, pwm: 3, kernel_fan: take_over}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Power.Nodes[0]; p.Rail != nil || p.Grace != 10*time.Second || p.CutStuckAfter != 10*time.Minute || p.FenceLostAfter != 0 || c.Core.Nodes[0].Rail {
+		t.Errorf("power %+v", p)
+	}
+	read, taken := c.Core.Fans[0], c.Core.Fans[1]
+	if !read.ReadOnly || !read.Tach || !slices.Equal(read.Nodes, []string{"a"}) || taken.ReadOnly || taken.Tach {
+		t.Errorf("fans %+v\n%+v", read, taken)
+	}
+	if h := c.Hardware.Fans; *h[0].Hwmon != (config.Hwmon{Name: "pwmfan", PWM: 1, Fan: 2}) ||
+		*h[1].Hwmon != (config.Hwmon{Name: "emc2301", Device: "1-002f", PWM: 3, TakeOver: true}) {
+		t.Errorf("hardware %+v %+v", h[0].Hwmon, h[1].Hwmon)
+	}
+}
+
 // TestFaults reads each file of testdata/faults; what it must report is in the file of the same name in .txt.
 func TestFaults(t *testing.T) {
 	files, err := filepath.Glob("testdata/faults/*.yaml")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -75,6 +76,31 @@ func TestListenWhateverTheUmask(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != SocketMode {
 			t.Errorf("umask %04o: %v %v", mask, info.Mode(), err)
 		}
+	}
+}
+
+// One that is too busy to answer is alive.
+func TestListenLeavesTheBusyAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.sock")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	first, err := net.Dial("unix", path) // the one that waits, and the last that may
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if l, err := Listen("unix://" + path); err == nil {
+		l.Close()
+		t.Error("a busy process lost its socket")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -178,6 +204,7 @@ func TestRunEndsGracefullyThenAtOnce(t *testing.T) {
 }
 
 func TestRunEndsByEachSignal(t *testing.T) {
+	manager := listenNotify(t)
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		err := Run(t.Context(), hclog.NewNullLogger(), func(ctx context.Context) error {
 			if err := syscall.Kill(os.Getpid(), sent); err != nil {
@@ -189,17 +216,60 @@ func TestRunEndsByEachSignal(t *testing.T) {
 		if err != nil {
 			t.Errorf("%v: %v", sent, err)
 		}
+		buf := make([]byte, 64)
+		if n, err := manager.Read(buf); err != nil || string(buf[:n]) != "STOPPING=1" {
+			t.Errorf("%v: told %q, %v", sent, buf[:n], err)
+		}
 	}
 }
 
-func TestNotify(t *testing.T) {
+// listenNotify is the service manager's end.
+func listenNotify(t *testing.T) *net.UnixConn {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify.sock")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("NOTIFY_SOCKET", path)
+	return conn
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("BRAMBLE_WRITE_INTO_A_CLOSED_PIPE") == "" {
+		os.Exit(m.Run())
+	}
+	err := Run(context.Background(), hclog.NewNullLogger(), func(context.Context) error {
+		if _, err := os.Stdout.WriteString("nobody reads this"); !errors.Is(err, syscall.EPIPE) {
+			return fmt.Errorf("wrote into a closed pipe: %v", err)
+		}
+		return nil
+	})
+	os.Exit(ExitCode(err))
+}
+
+// A fan must not be left alone because the reader of a log went away.
+func TestRunOutlivesItsReader(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), "BRAMBLE_WRITE_INTO_A_CLOSED_PIPE=1", "GORACE=atexit_sleep_ms=10")
+	child.Stdout = writer
+	if err := child.Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNotify(t *testing.T) {
+	conn := listenNotify(t)
 	t.Setenv("WATCHDOG_USEC", "10000000")
 	t.Setenv("WATCHDOG_PID", "")
 	logger := hclog.NewNullLogger()

@@ -95,6 +95,7 @@ func TestFaults(t *testing.T) {
 		{"factor: 1_0", `f.yaml:1: factor: 1_0: a factor is 0.5 to 2`},
 		{"celsius: 113F", `f.yaml:1: celsius: 113F: a set-point is 20C to 90C, in degrees Celsius`},
 		{"celsius: NaN", `f.yaml:1: celsius: NaN: a set-point is 20C to 90C, in degrees Celsius`},
+		{"celsius: 0x1p5", `f.yaml:1: celsius: 0x1p5: a set-point is 20C to 90C, in degrees Celsius`},
 		{"celsius: Inf", `f.yaml:1: celsius: Inf: a set-point is 20C to 90C, in degrees Celsius`},
 		{"current: 1.2V", `f.yaml:1: current: 1.2V: a boot peak is 0.1A to 10A, in amperes`},
 		{"share: 20", `f.yaml:1: share: 20: a duty is 0% to 100%, written with its sign`},

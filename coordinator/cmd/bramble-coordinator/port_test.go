@@ -166,17 +166,30 @@ func TestIdentifyCoversEveryTCPConnection(t *testing.T) {
 	}
 }
 
-func TestAliveIsReadyOnceAndFedAlways(t *testing.T) {
-	p := port0(t, t.TempDir(), config.Fan{Name: "main", PWM: &config.PWM{}})
+func TestAliveIsReadyOnceAndHoldsAlways(t *testing.T) {
+	root := t.TempDir()
+	hosttest.Unpack(t, root, pi)
+	p := port0(t, root, config.Fan{Name: "taken", Hwmon: &config.Hwmon{PWM: 1, TakeOver: true}})
+	if err := p.SetDuty(0.5); err != nil {
+		t.Fatal(err)
+	}
 	var out strings.Builder
-	logger := hclog.New(&hclog.LoggerOptions{Output: &out})
 	t.Setenv("WATCHDOG_USEC", "1000000")
 	t.Setenv("WATCHDOG_PID", "")
 	t.Setenv("NOTIFY_SOCKET", "")
-	tick := alive([]*port{p}, &config.Config{}, logger)
-	tick()
-	tick()
+	tick := alive([]*port{p}, &config.Config{}, hclog.New(&hclog.LoggerOptions{Output: &out}))
+	for range 2 {
+		if err := os.WriteFile(filepath.Join(root, hwmon0+"pwm1"), []byte("77\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if tick(); line(t, root, hwmon0+"pwm1") != "128" {
+			t.Errorf("not held: %s", line(t, root, hwmon0+"pwm1"))
+		}
+	}
 	if text := out.String(); strings.Count(text, "looking after") != 1 || strings.Count(text, "WatchdogSec is shorter") != 1 {
 		t.Error(text)
+	}
+	if err := p.close(); err != nil {
+		t.Error(err)
 	}
 }
