@@ -77,7 +77,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 			t.Errorf("another fault: %+v", f)
 			continue
 		}
-		for _, key := range strings.Split(known, ", ") {
+		for key := range strings.SplitSeq(known, ", ") {
 			keys++
 			if !regexp.MustCompile(`[\s{]` + key + `: |[\s{]` + key + `:\n`).Match(text) {
 				t.Errorf("%s: %s is not in the example", f.Path, key)
@@ -245,7 +245,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := config.Parse("f.yaml", data)
 		if err != nil {
-			for _, line := range strings.Split(err.Error(), "\n") {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !strings.HasPrefix(line, "f.yaml:") {
 					t.Errorf("a line without a place: %q", line)
 				}

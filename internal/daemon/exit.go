@@ -12,6 +12,7 @@ const (
 // UsageError is a wrong command line: an unknown flag, a missing argument, a value out of range.
 type UsageError struct{ Err error }
 
+// Error is that of the error within.
 func (e UsageError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error within.

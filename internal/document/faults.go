@@ -27,6 +27,7 @@ type FaultsError struct {
 // More faults than this help nobody, and a hostile file could have a hundred thousand.
 const maxShown = 100
 
+// Error is the lines, without one at the end; after a hundred it only counts.
 func (e *FaultsError) Error() string {
 	var b strings.Builder
 	for i, f := range e.Faults {
