@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/bramblemesh/bramble/agent/throttle"
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
+	"github.com/hashicorp/go-hclog"
 )
 
 func TestFlagEdges(t *testing.T) {
@@ -194,4 +196,19 @@ func TestStateThatCannotBeKept(t *testing.T) {
 			t.Errorf("no line that it is kept again:\n%s", log)
 		}
 	})
+}
+
+// TestLastChangeIsKept changes the counts at the very moment at which the agent stops.
+func TestLastChangeIsKept(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 { // the keeper sees both at once and takes either first
+		k := newKeeper(filepath.Join(t.TempDir(), "flags.json"), hclog.NewNullLogger())
+		last := throttle.State{BootID: "boot-1", Word: 1}
+		k.changed(last)
+		k.run(ctx, func() throttle.State { return last })
+		if kept, err := readState(k.path); err != nil || kept != last {
+			t.Fatalf("kept %v, %v", kept, err)
+		}
+	}
 }

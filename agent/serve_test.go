@@ -201,9 +201,10 @@ func TestRunInAServerOfTheCallers(t *testing.T) {
 		if n := alive.Load(); n != 10 {
 			t.Errorf("alive %d times in ten samples", n)
 		}
+		begun := time.Now()
 		cancel()
-		if err := drain(stream); status.Code(err) != codes.Unavailable {
-			t.Errorf("the stream ended with %v", err)
+		if err := drain(stream); status.Code(err) != codes.Unavailable || time.Since(begun) != 0 {
+			t.Errorf("the stream ended after %v with %v", time.Since(begun), err)
 		}
 		if err := <-ran; err != nil {
 			t.Errorf("Run: %v", err)

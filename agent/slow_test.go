@@ -153,7 +153,11 @@ func TestManySubscribers(t *testing.T) {
 		if err := drain(r.watch(0)); status.Code(err) != codes.ResourceExhausted {
 			t.Errorf("one more than the most: %v", err)
 		}
+		begun := time.Now()
 		r.stop()
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("subscriptions hold up the stop for %v", took)
+		}
 		for _, stream := range crowd {
 			if err := drain(stream); status.Code(err) != codes.Unavailable {
 				t.Errorf("at the end: %v", err)

@@ -251,3 +251,27 @@ func TestGetNodeWaitsForTheFirstSample(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingNewIsNoMessage wakes a subscriber that has been sent everything.
+func TestNothingNewIsNoMessage(t *testing.T) {
+	a, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := a.state.subscribe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := follower{deadBand: defaultDeadBand}
+	if m, err := f.message(a, sub); m != nil || err != nil {
+		t.Errorf("before the first sample: %v, %v", m, err)
+	}
+	a.sample()
+	if m, err := f.message(a, sub); m.GetSequence() != 1 || m.GetNode() == nil || err != nil {
+		t.Errorf("after it: %v, %v", m, err)
+	}
+	if m, err := f.message(a, sub); m != nil || err != nil {
+		t.Errorf("again: %v, %v", m, err)
+	}
+	a.reader.close(t.Context())
+}
