@@ -116,8 +116,8 @@ func TestOverrideExpires(t *testing.T) {
 		got, err := client.SetFan(t.Context(), &coordinatorv1.SetFanRequest{Setting: &coordinatorv1.SetFanRequest_Override{
 			Override: &coordinatorv1.SetFanOverride{DutyFraction: 0.4, Hold: durationpb.New(10 * time.Second)},
 		}})
-		if err != nil || got.Fan.DutyFraction != 0.4 || got.Fan.Override.GetRemainingMilliseconds() != 10000 || tc.fan.duty != 0.4 {
-			t.Fatalf("%v, %v; the output is at %g", got, err, tc.fan.duty)
+		if err != nil || got.Fan.DutyFraction != 0.4 || got.Fan.Override.GetRemainingMilliseconds() != 10000 || tc.fan.driven() != 0.4 {
+			t.Fatalf("%v, %v; the output is at %g", got, err, tc.fan.driven())
 		}
 		tc.pass(9 * time.Second)
 		if f := tc.Fans()[0]; f.Mode != core.FanOverride {

@@ -318,6 +318,13 @@ func (f *fakeFan) Safe() error {
 	return nil
 }
 
+// driven is the duty at the output.
+func (f *fakeFan) driven() float64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.duty
+}
+
 func (f *fakeFan) set(change func(*fakeFan)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -98,7 +98,9 @@ func (c *Coordinator) tick() {
 			c.step(time.Now(), core.RailObserved{Node: n.Name, On: on, Err: err})
 		}
 	}
+	clear(c.fresh)
 	c.step(time.Now(), core.Tick{})
+	c.keep()
 	if c.cfg.Alive != nil {
 		c.cfg.Alive()
 	}
@@ -128,9 +130,9 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 			c.logger.Debug("stream given up", "node", e.Node, "reason", e.Reason)
 			c.links[e.Node].disconnect()
 		case core.WriteDuty:
-			err := c.drive(c.cfg.Hardware.Fans[e.Fan], e.Fraction)
 			c.logger.Debug("duty set", "fan", e.Fan, "duty", e.Fraction)
-			c.step(time.Now(), core.FanWritten{Fan: e.Fan, Err: err})
+			c.duties[e.Fan], c.fresh[e.Fan] = e.Fraction, true
+			c.drive(e.Fan)
 		case core.Refuse:
 			refusal = e.Err
 		}
@@ -138,16 +140,26 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 	return refusal
 }
 
-// drive sets a fan's duty. A fan that does not take it is left safe: an output that was lost may be found anew that way.
-func (c *Coordinator) drive(f Fan, fraction float64) error {
-	err := f.SetDuty(fraction)
-	if err == nil {
-		return nil
+// keep writes once more what this tick did not: something else may have changed it, such as a kernel's thermal governor,
+// and an output that was lost is noticed within a second.
+func (c *Coordinator) keep() {
+	for _, f := range c.cfg.Core.Fans {
+		if _, driven := c.duties[f.Name]; driven && !c.fresh[f.Name] {
+			c.drive(f.Name)
+		}
 	}
-	if safe := f.Safe(); safe != nil {
-		return fmt.Errorf("%w; nor could it be left safe: %w", err, safe)
+}
+
+// drive writes a fan's duty. A fan that does not take it is left safe: a lost output may be found anew that way.
+func (c *Coordinator) drive(name string) {
+	f := c.cfg.Hardware.Fans[name]
+	err := f.SetDuty(c.duties[name])
+	if err != nil {
+		if safe := f.Safe(); safe != nil {
+			err = fmt.Errorf("%w; nor could it be left safe: %w", err, safe)
+		}
 	}
-	return err
+	c.step(time.Now(), core.FanWritten{Fan: name, Err: err})
 }
 
 // decide steps the core, hands out what subscribers get, and returns a copy of the effects.

@@ -89,6 +89,9 @@ type Coordinator struct {
 	room   chan struct{} // one place for each subscriber of the API
 	panics chan string   // of other goroutines than the control loop
 
+	duties map[string]float64 // last written, by fan; the control loop's
+	fresh  map[string]bool    // written in this tick; the control loop's
+
 	mu      sync.Mutex // guards what follows; never held during I/O
 	core    *core.Core
 	started time.Time
@@ -113,7 +116,7 @@ func New(cfg Config) (*Coordinator, error) {
 	}
 	c := &Coordinator{
 		cfg: cfg, logger: cfg.Logger, links: map[string]*link{}, inbox: make(chan letter), done: make(chan struct{}),
-		room: make(chan struct{}, subscribers), panics: make(chan string, 1), core: made, started: now,
+		room: make(chan struct{}, subscribers), panics: make(chan string, 1), duties: map[string]float64{}, fresh: map[string]bool{}, core: made, started: now,
 	}
 	if c.logger == nil {
 		c.logger = hclog.NewNullLogger()

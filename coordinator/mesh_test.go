@@ -84,8 +84,8 @@ func TestFanIsFullBeforeFiveSecondsOfSilence(t *testing.T) {
 		worker := tc.agent("worker-1")
 		worker.cut()
 		tc.pass(time.Until(tc.node("worker-1").SampledAt.Add(5 * time.Second)))
-		if tc.duty() != 1 || tc.fan.duty != 1 {
-			t.Errorf("after 5 s of silence the fan is at %g, its output at %g", tc.duty(), tc.fan.duty)
+		if tc.duty() != 1 || tc.fan.driven() != 1 {
+			t.Errorf("after 5 s of silence the fan is at %g, its output at %g", tc.duty(), tc.fan.driven())
 		}
 		tc.pass(time.Minute)
 		worker.mend()

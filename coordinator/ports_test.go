@@ -47,6 +47,31 @@ func TestFailedWriteIsAnAlarmAndFull(t *testing.T) {
 	})
 }
 
+// TestSteadyDutyIsWrittenEachTick is for what else may move a fan, and for an output that is lost while nothing changes.
+func TestSteadyDutyIsWrittenEachTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tc := newCase(t, "master")
+		tc.run()
+		tc.pass(20 * time.Second)
+		if _, err := tc.SetFan(t.Context(), "", core.FanSetting{Duty: 0.6, Hold: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		tc.pass(5 * time.Second)
+		tc.fan.set(func(f *fakeFan) { f.duty, f.writes = 0.1, nil })
+		tc.pass(time.Second)
+		tc.fan.set(func(f *fakeFan) {
+			if f.duty != 0.6 || len(f.writes) != 1 {
+				t.Errorf("a second after something else set 0.1 the duty is %g; written: %v", f.duty, f.writes)
+			}
+			f.fails = errors.New("no such device")
+		})
+		tc.pass(1100 * time.Millisecond)
+		if !tc.alarmed(core.AlarmFanWriteFailed) {
+			t.Errorf("the output was lost a second ago: %v", tc.Alarms())
+		}
+	})
+}
+
 func TestPanicInAPortLeavesTheFansSafe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tc := newCase(t, five()...)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/bramblemesh/bramble/coordinator"
 	"github.com/bramblemesh/bramble/coordinator/config"
 	"github.com/bramblemesh/bramble/host/gpio"
@@ -35,23 +33,19 @@ type driver interface {
 // port is one fan of this machine. An output that cannot be had is no reason not to start: the nodes are still watched,
 // each write fails with the reason, and it is tried again. Only the coordinator's control loop calls it, or nobody.
 type port struct {
-	fan    config.Fan
-	root   string
-	tach   *gpio.Tach // nil without a wire of its own
-	logger hclog.Logger
+	fan  config.Fan
+	root string
+	tach *gpio.Tach // nil without a wire of its own
 
 	driver  driver // nil while it is not to be had
 	failure error  // why
 	retry   time.Time
-
-	held    float64 // duty to keep; less than 0 without
-	failing bool    // to keep it
 }
 
 var _ coordinator.Fan = (*port)(nil)
 
-func newPort(fan config.Fan, root string, logger hclog.Logger) (*port, error) {
-	p := &port{fan: fan, root: root, logger: logger, held: -1}
+func newPort(fan config.Fan, root string) (*port, error) {
+	p := &port{fan: fan, root: root}
 	if fan.Tach == nil {
 		return p, nil
 	}
@@ -95,30 +89,10 @@ func (p *port) open(ctx context.Context, wait time.Duration) error {
 
 // SetDuty sets the duty as a fraction.
 func (p *port) SetDuty(fraction float64) error {
-	p.held = -1
 	if err := p.open(context.Background(), laterWait); err != nil {
 		return err
 	}
-	if err := p.driver.SetDuty(fraction); err != nil {
-		return err
-	}
-	// The kernel's thermal governor moves such a fan whenever a trip point is crossed.
-	if p.fan.Hwmon != nil {
-		p.held = fraction
-	}
-	return nil
-}
-
-// hold writes the duty once more where something else than bramble may have changed it.
-func (p *port) hold() {
-	if p.held < 0 {
-		return
-	}
-	err := p.driver.SetDuty(p.held)
-	if err != nil && !p.failing {
-		p.logger.Warn("duty could not be kept", "fan", p.fan.Name, "error", err)
-	}
-	p.failing = err != nil
+	return p.driver.SetDuty(fraction)
 }
 
 // RPM reads the speed from the fan's wire or its driver.
@@ -134,7 +108,6 @@ func (p *port) RPM() (float64, error) {
 
 // Safe puts the fan to full, with or without an open output; one that only the kernel drives is left to it.
 func (p *port) Safe() error {
-	p.held = -1
 	if p.driver != nil {
 		return p.driver.Safe()
 	}

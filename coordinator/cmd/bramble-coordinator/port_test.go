@@ -36,7 +36,7 @@ func line(t *testing.T, root, path string) string {
 
 func port0(t *testing.T, root string, fan config.Fan) *port {
 	t.Helper()
-	p, err := newPort(fan, root, hclog.NewNullLogger())
+	p, err := newPort(fan, root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +71,8 @@ func TestPortFindsWhatComesLate(t *testing.T) {
 	})
 }
 
-// The kernel's governor moves a fan that was taken over; the duty is written again after each tick, until Safe.
-func TestPortHoldsWhatTheKernelMoves(t *testing.T) {
+// The kernel's governor moves a fan that was taken over; the same duty is really written again.
+func TestPortOutlivesTheGovernor(t *testing.T) {
 	root := t.TempDir()
 	hosttest.Unpack(t, root, pi)
 	p := port0(t, root, config.Fan{Name: "taken", Hwmon: &config.Hwmon{PWM: 1, Fan: 1, TakeOver: true}})
@@ -83,19 +83,16 @@ func TestPortHoldsWhatTheKernelMoves(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(root, hwmon0+"pwm1"), []byte("77\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		p.hold()
 	}
-	if governor(); line(t, root, hwmon0+"pwm1") != "128" {
-		t.Errorf("not held: %s", line(t, root, hwmon0+"pwm1"))
+	governor()
+	if err := p.SetDuty(0.5); err != nil || line(t, root, hwmon0+"pwm1") != "128" {
+		t.Errorf("not written again: %v, %s", err, line(t, root, hwmon0+"pwm1"))
 	}
 	if rpm, err := p.RPM(); err != nil || rpm != 2994 {
 		t.Errorf("%v rpm, %v", rpm, err)
 	}
 	if err := p.Safe(); err != nil || line(t, root, hwmon0+"pwm1") != "255" {
 		t.Errorf("%v, %s", err, line(t, root, hwmon0+"pwm1"))
-	}
-	if governor(); line(t, root, hwmon0+"pwm1") != "77" {
-		t.Errorf("held after Safe: %s", line(t, root, hwmon0+"pwm1"))
 	}
 	if err := p.close(); err != nil || line(t, root, hwmon0+"pwm1_enable") != "2" {
 		t.Errorf("not given back: %v, %s", err, line(t, root, hwmon0+"pwm1_enable"))
@@ -166,30 +163,15 @@ func TestIdentifyCoversEveryTCPConnection(t *testing.T) {
 	}
 }
 
-func TestAliveIsReadyOnceAndHoldsAlways(t *testing.T) {
-	root := t.TempDir()
-	hosttest.Unpack(t, root, pi)
-	p := port0(t, root, config.Fan{Name: "taken", Hwmon: &config.Hwmon{PWM: 1, TakeOver: true}})
-	if err := p.SetDuty(0.5); err != nil {
-		t.Fatal(err)
-	}
+func TestAliveIsReadyOnce(t *testing.T) {
 	var out strings.Builder
 	t.Setenv("WATCHDOG_USEC", "1000000")
 	t.Setenv("WATCHDOG_PID", "")
 	t.Setenv("NOTIFY_SOCKET", "")
-	tick := alive([]*port{p}, &config.Config{}, hclog.New(&hclog.LoggerOptions{Output: &out}))
-	for range 2 {
-		if err := os.WriteFile(filepath.Join(root, hwmon0+"pwm1"), []byte("77\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if tick(); line(t, root, hwmon0+"pwm1") != "128" {
-			t.Errorf("not held: %s", line(t, root, hwmon0+"pwm1"))
-		}
-	}
+	tick := alive(&config.Config{}, hclog.New(&hclog.LoggerOptions{Output: &out}))
+	tick()
+	tick()
 	if text := out.String(); strings.Count(text, "looking after") != 1 || strings.Count(text, "WatchdogSec is shorter") != 1 {
 		t.Error(text)
-	}
-	if err := p.close(); err != nil {
-		t.Error(err)
 	}
 }

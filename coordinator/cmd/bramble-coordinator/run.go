@@ -70,7 +70,7 @@ func (c *cli) serve(ctx context.Context, cfg *config.Config, logger hclog.Logger
 	if err != nil {
 		return err
 	}
-	live.Alive = alive(fans, cfg, logger)
+	live.Alive = alive(cfg, logger)
 	coordinator, err := coordinator.New(live)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (c *cli) attach(ctx context.Context, live *coordinator.Config, cfg *config.
 	live.Hardware = coordinator.Hardware{Fans: map[string]coordinator.Fan{}, Rails: map[string]coordinator.Rail{}}
 	var fans []*port
 	for _, f := range cfg.Hardware.Fans {
-		p, err := newPort(f, c.machine, logger)
+		p, err := newPort(f, c.machine)
 		if err != nil {
 			return fans, err
 		}
@@ -143,21 +143,18 @@ func (c *cli) attach(ctx context.Context, live *coordinator.Config, cfg *config.
 
 // alive is called by the control loop after each tick. The first one is when the case is looked after: the listeners
 // accept, and each fan has its duty.
-func alive(fans []*port, cfg *config.Config, logger hclog.Logger) func() {
+func alive(cfg *config.Config, logger hclog.Logger) func() {
 	feed, atLeast := daemon.Watchdog(logger)
 	if atLeast > 0 && atLeast < core.Interval {
 		logger.Warn("WatchdogSec is shorter than two control ticks and will fire without need", "reason", fmt.Sprintf("set it to %s or more", 3*core.Interval))
 	}
 	ready := false
 	return func() {
-		for _, p := range fans {
-			p.hold()
-		}
 		if !ready {
 			ready = true
 			logger.Info("looking after the case", "address", cfg.Listen)
 			daemon.Ready(logger)
-			daemon.Status(logger, fmt.Sprintf("case %s: %d nodes, %d fans", cfg.Core.Case, len(cfg.Core.Nodes), len(fans)))
+			daemon.Status(logger, fmt.Sprintf("case %s: %d nodes, %d fans", cfg.Core.Case, len(cfg.Core.Nodes), len(cfg.Core.Fans)))
 		}
 		feed()
 	}
