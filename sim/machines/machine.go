@@ -1,0 +1,239 @@
+package machines
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Config describes a machine.
+type Config struct {
+	// Name is the host name, and that of the folder with its console: letters, digits and hyphens. Empty means machine.
+	Name string
+
+	// Files maps absolute paths in the machine to files of the host, which are there before the first program runs. They
+	// belong to root and can be executed if they can be on the host. Relative paths of the host begin at the module's root.
+	Files map[string]string
+
+	// Units are unit files of the host that go to /etc/systemd/system. None of them is started. A board has no systemd.
+	Units []string
+
+	// Ports are TCP ports of the machine that the host can connect to, see [Machine.Address].
+	Ports []int
+
+	// CPUs is the number of processors, 0 means 2. A board has as many as it has.
+	CPUs int
+
+	// MemoryMB is the memory in MiB, 0 means 768. A board has as much as it has.
+	MemoryMB int
+
+	// BootWithin is the longest that Start waits, 0 means three minutes, nine times what it takes.
+	BootWithin time.Duration
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.Name = cmp.Or(c.Name, "machine")
+	c.CPUs = cmp.Or(c.CPUs, 2)
+	c.MemoryMB = cmp.Or(c.MemoryMB, 768)
+	c.BootWithin = cmp.Or(c.BootWithin, 3*time.Minute)
+	if !regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]*$`).MatchString(c.Name) {
+		return c, fmt.Errorf("name: %q is not made of letters, digits and hyphens", c.Name)
+	}
+	for path := range c.Files {
+		if !strings.HasPrefix(path, "/") {
+			return c, fmt.Errorf("files: %q is not an absolute path", path)
+		}
+	}
+	return c, nil
+}
+
+// Machine is a machine that was started.
+type Machine struct {
+	name    string
+	image   *Image
+	dir     string         // with the socket
+	console string         // path
+	ports   map[int]string // of the machine, to addresses of the host
+	channel *channel
+	process *os.Process
+	ended   chan struct{} // closed when QEMU ended
+}
+
+// Start boots a machine and returns when it is up. The context ends the waiting, not the machine. A machine that does not
+// come up is killed, and the error has the last lines of its console.
+func (i *Image) Start(ctx context.Context, config Config) (*Machine, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("machine %s: %w", config.Name, err)
+	}
+	begun := time.Now()
+	m, err := i.launch(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("machine %s: %w", config.Name, err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, config.BootWithin, fmt.Errorf("not up within %v", config.BootWithin))
+	defer cancel()
+	if err := m.boot(ctx); err != nil {
+		m.Kill()
+		return nil, fmt.Errorf("machine %s: %w; its console (%s) ends: %s", config.Name, err, m.console, m.lastWords())
+	}
+	i.log("machine %s is up after %.1f s", config.Name, time.Since(begun).Seconds())
+	return m, nil
+}
+
+// launch writes the machine's own files down and starts QEMU.
+func (i *Image) launch(ctx context.Context, config Config) (*Machine, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	logs := filepath.Join(i.logs, config.Name)
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "machine-") // short: a socket's path has 107 bytes at most
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{
+		name:    config.Name,
+		image:   i,
+		dir:     dir,
+		console: filepath.Join(logs, "console.log"),
+		ports:   map[int]string{},
+		ended:   make(chan struct{}),
+	}
+	initial, err := i.withFiles(root, config)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "initial"), initial, 0o600)
+	}
+	var arguments []string
+	if err == nil {
+		arguments, err = m.arguments(config)
+	}
+	if err == nil {
+		err = m.qemu(arguments, filepath.Join(logs, "qemu.log"))
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return m, nil
+}
+
+// withFiles appends the machine's own files to the initial file system.
+func (i *Image) withFiles(root string, config Config) ([]byte, error) {
+	files := maps.Clone(config.Files)
+	if files == nil {
+		files = map[string]string{}
+	}
+	for _, unit := range config.Units {
+		files["/etc/systemd/system/"+filepath.Base(unit)] = unit
+	}
+	var own archive
+	for _, to := range slices.Sorted(maps.Keys(files)) {
+		from := files[to]
+		if !filepath.IsAbs(from) {
+			from = filepath.Join(root, from)
+		}
+		// Debian's /bin, /sbin and /lib are links, which no folder can be copied over.
+		if first, _, _ := strings.Cut(to[1:], "/"); !i.board && slices.Contains([]string{"bin", "sbin", "lib"}, first) {
+			to = "/usr" + to
+		}
+		if err := own.file("overlay"+to, from); err != nil {
+			return nil, fmt.Errorf("file %s: %w", to, err)
+		}
+	}
+	return slices.Concat(i.initial, own.end()), nil
+}
+
+// qemu starts QEMU on a thread that waits for it, so that the kernel ends it with this process.
+func (m *Machine) qemu(arguments []string, log string) error {
+	output, err := os.Create(log)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	if err := os.WriteFile(m.console, nil, 0o644); err != nil {
+		return err
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		c := exec.Command(arguments[0], arguments[1:]...)
+		c.Stdout, c.Stderr = output, output
+		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		err := c.Start()
+		m.process = c.Process
+		started <- err
+		if err == nil {
+			_ = c.Wait()
+			_ = os.RemoveAll(m.dir)
+		}
+		close(m.ended)
+	}()
+	return <-started
+}
+
+// arguments returns QEMU's command line.
+func (m *Machine) arguments(config Config) ([]string, error) {
+	i := m.image
+	arguments := append(slices.Clone(i.qemu),
+		"-name", config.Name, "-display", "none", "-monitor", "none", "-no-reboot",
+		"-kernel", i.kernel, "-initrd", filepath.Join(m.dir, "initial"), "-append", i.append+" machine="+config.Name,
+		"-serial", "file:"+m.console)
+	ports := slices.Clone(config.Ports)
+	if i.board {
+		ports = append(ports, guestPort)
+		arguments = append(arguments, "-dtb", i.dtb, "-device", "usb-net,netdev=net")
+	} else {
+		arguments = append(arguments,
+			"-smp", fmt.Sprint(config.CPUs), "-m", fmt.Sprint(config.MemoryMB),
+			"-drive", "file="+i.disk+",format=raw,if=virtio,snapshot=on",
+			"-device", "virtio-net-pci,netdev=net",
+			"-device", "virtio-serial-pci", "-chardev", "socket,id=host,server=on,wait=off,path="+m.socket(),
+			"-device", "virtserialport,chardev=host,name=machine")
+	}
+	network := "user,id=net,restrict=on"
+	for _, port := range ports {
+		address, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		m.ports[port] = address
+		network += fmt.Sprintf(",hostfwd=tcp:%s-:%d", address, port)
+	}
+	return append(arguments, "-netdev", network), nil
+}
+
+func (m *Machine) socket() string { return filepath.Join(m.dir, "host") }
+
+// freeAddress returns a loopback address that nobody listens on now.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+// lastWords returns the end of the console and of what QEMU said.
+func (m *Machine) lastWords() string {
+	console, _ := os.ReadFile(m.console)
+	qemu, _ := os.ReadFile(filepath.Join(filepath.Dir(m.console), "qemu.log"))
+	return lastLines(string(bytes.Join([][]byte{console, qemu}, []byte("\n"))), 8)
+}
