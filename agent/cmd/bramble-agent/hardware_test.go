@@ -71,6 +71,11 @@ func TestSensorsThatComeLate(t *testing.T) {
 		if value, err := reading(t, s, "eth1"); err != nil || value != 100 {
 			t.Errorf("eth1: %v, %v", value, err)
 		}
+		hosttest.Unpack(t, root, "-- sys/class/thermal/thermal_zone2/type --\nddr-thermal\n-- sys/class/thermal/thermal_zone2/temp --\n40000\n")
+		time.Sleep(rescanEvery - time.Second)
+		if got := names(s.Sensors()); slices.Contains(got, "ddr-thermal") {
+			t.Errorf("looked for again too early: %v", got)
+		}
 		if value, err := reading(t, s, "cpu-clock"); err != nil || value != 1.4e9 {
 			t.Errorf("cpu-clock: %v, %v", value, err)
 		}
@@ -159,6 +164,21 @@ func TestThrottlingThatKeepsFailing(t *testing.T) {
 		}
 		if err := os.WriteFile(path, []byte("broken"), 0o644); err != nil {
 			t.Fatal(err)
+		}
+		first := w.source
+		for range 2 * (reopenAfter - 1) { // never so many in a row
+			if _, _, err := w.Word(); err == nil {
+				t.Fatal("a broken alarm is no failure")
+			}
+			if err := os.WriteFile(path, []byte("0\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := w.Word(); err != nil || w.source != first {
+				t.Fatalf("in between: %v, another source: %v", err, w.source != first)
+			}
+			if err := os.WriteFile(path, []byte("broken"), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for range reopenAfter {
 			if _, _, err := w.Word(); err == nil {

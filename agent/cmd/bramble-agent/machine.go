@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -101,6 +102,14 @@ func (e *examination) watchdog() {
 	}
 }
 
+// makes says whether run makes a folder, for a socket in it.
+func (s settings) makes(dir string) bool {
+	return slices.ContainsFunc(s.listen, func(address string) bool {
+		path, isUnix := strings.CutPrefix(address, "unix://")
+		return isUnix && filepath.Dir(path) == dir
+	})
+}
+
 // listeners looks at where run would listen. The default socket of a copied tree is nowhere.
 func (e *examination) listeners(s settings) {
 	if filepath.Clean(e.root) != "/" && s.source == "" {
@@ -183,7 +192,7 @@ func (e *examination) state(s settings) {
 	f := finding{Item: "counts", State: stateOK, Found: "kept in " + s.state}
 	if s.state == "" {
 		f.Found = "kept in memory only"
-	} else if why := accessTrouble(filepath.Dir(s.state)); why != "" && filepath.Dir(s.state) != filepath.Dir(strings.TrimPrefix(s.listen[0], "unix://")) {
+	} else if why := accessTrouble(filepath.Dir(s.state)); why != "" && !s.makes(filepath.Dir(s.state)) {
 		f.State, f.Found, f.Advice = stateInfo, "will not be kept: "+why, "make the folder, or set state in "+s.file()
 	}
 	e.add(f)
