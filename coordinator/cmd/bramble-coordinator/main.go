@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/internal/document"
 )
@@ -61,37 +62,31 @@ type cli struct {
 
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "bramble-coordinator",
-		Short:         "Look after a case of boards: follow its nodes and steer its fans",
-		Long:          "Look after a case of boards: follow its nodes and steer its fans.\n\nExit codes: 0 done, 1 failed, 2 wrong usage.",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		// A typing mistake of two letters is still recognised.
-		SuggestionsMinimumDistance: 2,
-		Args:                       unknownCommand,
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return usage(cmd, "no command given") },
+		Use:   "bramble-coordinator",
+		Short: "Look after a case of boards: follow its nodes and steer its fans",
+		Long:  "Look after a case of boards: follow its nodes and steer its fans.\n\nExit codes: 0 done, 1 failed, 2 wrong usage.",
 	}
+	commandline.Prepare(root)
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.config, "config", "/etc/bramble/coordinator.yaml", "the configuration `FILE`")
 	flags.StringVar(&c.machine, "root", "", "the `DIR` where the machine's sys and run begin, for tests and containers")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err.Error()) })
 	run := &cobra.Command{
-		Use: "run", Short: "Look after the case until SIGINT or SIGTERM; leaves every fan at full", Args: nothing,
+		Use: "run", Short: "Look after the case until SIGINT or SIGTERM; leaves every fan at full", Args: commandline.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	run.Flags().StringVar(&c.log.Level, "log-level", "info", "log from this `LEVEL` on: "+daemon.Levels)
 	run.Flags().StringVar(&c.log.Format, "log-format", "text", "log in this `FORMAT`: "+daemon.Formats)
 	root.AddCommand(run, &cobra.Command{
-		Use: "check", Short: "Print what the configuration means, or everything that is wrong with it; starts nothing", Args: nothing,
+		Use: "check", Short: "Print what the configuration means, or everything that is wrong with it; starts nothing", Args: commandline.Takes(),
 		RunE: func(*cobra.Command, []string) error { return c.check() },
 	}, &cobra.Command{
-		Use: "safe", Short: "Put every fan to full, with what the last run left behind, and exit", Args: nothing,
+		Use: "safe", Short: "Put every fan to full, with what the last run left behind, and exit", Args: commandline.Takes(),
 		Long: "Put every fan to full and exit. It needs nothing but the map of the hardware that the last `run` left under /run,\n" +
 			"or else a configuration in order; it tries every fan whatever the others do, and ends within ten seconds.\n" +
 			"In a systemd unit it is the ExecStopPost.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.safe(cmd.Context()) },
 	}, &cobra.Command{
-		Use: "version", Short: "Print the version", Args: nothing,
+		Use: "version", Short: "Print the version", Args: commandline.Takes(),
 		RunE: func(*cobra.Command, []string) error { return c.say("bramble-coordinator %s", daemon.Version()) },
 	})
 	return root
@@ -101,27 +96,4 @@ func (c *cli) root() *cobra.Command {
 func (c *cli) say(format string, args ...any) error {
 	_, err := fmt.Fprintf(c.stdout, format+"\n", args...)
 	return err
-}
-
-// usage is a mistake in what was typed.
-func usage(cmd *cobra.Command, problem string) error {
-	return daemon.UsageError{Err: fmt.Errorf("%s (see %s --help)", problem, cmd.CommandPath())}
-}
-
-func nothing(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage(cmd, fmt.Sprintf("%q is one argument too many", args[0]))
-	}
-	return nil
-}
-
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	problem := fmt.Sprintf("unknown command %q", args[0])
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		problem += ", did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return usage(cmd, problem)
 }

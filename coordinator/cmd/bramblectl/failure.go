@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/internal/screen"
 )
 
@@ -34,12 +34,7 @@ func exitCode(err error) int {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code
 	}
-	return exitFailed
-}
-
-// usage is a mistake in what was typed.
-func usage(cmd *cobra.Command, problem string) error {
-	return &failure{exitUsage, fmt.Errorf("%s (see %s --help)", problem, cmd.CommandPath())}
+	return daemon.ExitCode(err)
 }
 
 // answered is a failure that the coordinator itself reported; ok is false where it did not get to.

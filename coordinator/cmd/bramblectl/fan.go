@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/screen"
 )
 
@@ -23,7 +24,7 @@ func (c *cli) fanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fan [NAME]",
 		Short: "Show each fan and why it runs as it does; set it, or give it back",
-		Args:  takes("[NAME]"),
+		Args:  commandline.Takes("[NAME]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fans, err := c.fans(cmd.Context(), args)
 			if err != nil {
@@ -65,11 +66,11 @@ func (c *cli) fanSetCommand() *cobra.Command {
 
 Fail-safe and a board at its limit outrank it: the fan is then at full whatever was set.`,
 		Example: "  bramblectl fan set 40% --for 10m",
-		Args:    takes("DUTY"),
+		Args:    commandline.Takes("DUTY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fraction, err := parseDuty(args[0])
 			if err != nil {
-				return usage(cmd, err.Error())
+				return commandline.Usage(cmd, err.Error())
 			}
 			answer, err := c.setFan(cmd.Context(), &coordinatorv1.SetFanRequest{Fan: name, Setting: &coordinatorv1.SetFanRequest_Override{
 				Override: &coordinatorv1.SetFanOverride{DutyFraction: fraction, Hold: durationpb.New(hold)},
@@ -96,7 +97,7 @@ func (c *cli) fanAutoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "auto",
 		Short: "Give a fan back to the controller",
-		Args:  takes(),
+		Args:  commandline.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			answer, err := c.setFan(cmd.Context(), &coordinatorv1.SetFanRequest{Fan: name, Setting: &coordinatorv1.SetFanRequest_Automatic{
 				Automatic: &coordinatorv1.SetFanAutomatic{},

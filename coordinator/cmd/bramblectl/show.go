@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/screen"
 )
 
@@ -17,7 +18,7 @@ func (c *cli) statusCommand() *cobra.Command {
 		Long: `Sum the case up: nodes, heat, fans, and what to do about alarms.
 
 -o json prints the whole case as the API's Watch sends it first: "case" has fans and alarms, "nodes" every node.`,
-		Args: takes(),
+		Args: commandline.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			whole, err := c.wholeCase(cmd.Context())
 			if err != nil {
@@ -45,7 +46,7 @@ func (c *cli) nodesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "nodes",
 		Short: "List the nodes: heat, flags, rail, and how well each is heard",
-		Args:  takes(),
+		Args:  commandline.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			answer, err := c.nodes(cmd.Context())
 			if err != nil {
@@ -60,7 +61,7 @@ func (c *cli) nodeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "node NAME",
 		Short: "Show everything about one node: board, sensors, capabilities",
-		Args:  takes("NAME"),
+		Args:  commandline.Takes("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			answer, err := c.nodes(cmd.Context(), args[0])
 			if err != nil {

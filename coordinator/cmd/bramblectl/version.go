@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/daemon"
 )
 
@@ -12,7 +13,7 @@ func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print this program's version; status shows the coordinator's",
-		Args:  takes(),
+		Args:  commandline.Takes(),
 		RunE: func(*cobra.Command, []string) error {
 			switch c.output {
 			case formatJSON:

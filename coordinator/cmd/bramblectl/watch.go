@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/screen"
 )
 
@@ -30,7 +31,7 @@ func (c *cli) watchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
 		Short: "Follow what happens, a line for each event, until Ctrl-C",
-		Args:  takes(),
+		Args:  commandline.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to, err := c.connect()
 			if err != nil {

@@ -18,7 +18,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/daemon"
+	"github.com/bramblemesh/bramble/internal/document"
 	"github.com/bramblemesh/bramble/sim"
 )
 
@@ -44,20 +46,8 @@ func command(ctx context.Context, args []string, t terminal) int {
 		Example: `  bramble-sim run
   bramble-sim run --scenario silent-worker --for 30s --json
   bramble-sim run --speed max --for 3h --scenario reference --json`,
-		SilenceUsage: true, SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return daemon.UsageError{Err: fmt.Errorf("unknown command %q (see %s --help)", args[0], cmd.CommandPath())}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return daemon.UsageError{Err: fmt.Errorf("no command given (see %s --help)", cmd.CommandPath())}
-		},
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return daemon.UsageError{Err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
-	})
+	commandline.Prepare(root)
 	root.SetArgs(args)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
@@ -66,20 +56,17 @@ func command(ctx context.Context, args []string, t terminal) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(t.err, "bramble-sim: "+strings.TrimSpace(err.Error()))
-	return daemon.ExitCode(err)
-}
-
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return daemon.UsageError{Err: fmt.Errorf("%q is one argument too many (see %s --help)", args[0], cmd.CommandPath())}
+	if faults, ok := err.(*document.FaultsError); ok {
+		fmt.Fprintln(t.err, faults) // each line begins with the file's name
+	} else {
+		fmt.Fprintln(t.err, "bramble-sim: "+strings.TrimSpace(err.Error()))
 	}
-	return nil
+	return daemon.ExitCode(err)
 }
 
 func scenariosCommand(out io.Writer) *cobra.Command {
 	return &cobra.Command{
-		Use: "scenarios", Short: "List the scenarios that come with the simulator", Args: noArguments,
+		Use: "scenarios", Short: "List the scenarios that come with the simulator", Args: commandline.Takes(),
 		RunE: func(*cobra.Command, []string) error {
 			for _, s := range sim.Scenarios() {
 				if _, err := fmt.Fprintf(out, "%-15s %s\n", s.Name, s.Description); err != nil {
@@ -93,7 +80,7 @@ func scenariosCommand(out io.Writer) *cobra.Command {
 
 func versionCommand(out io.Writer) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArguments,
+		Use: "version", Short: "Print the version", Args: commandline.Takes(),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(out, "bramble-sim", daemon.Version())
 			return err

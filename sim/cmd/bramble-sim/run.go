@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bramblemesh/bramble/internal/commandline"
 	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/sim"
 )
@@ -33,7 +34,7 @@ type options struct {
 func runCommand(t terminal) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
-		Use: "run", Short: "Run the case until its time is up, or until Ctrl-C", Args: noArguments,
+		Use: "run", Short: "Run the case until its time is up, or until Ctrl-C", Args: commandline.Takes(),
 		Long: `Run the case until its time is up, or until Ctrl-C.
 
 On a terminal the case is shown live, with keys that break something. Elsewhere each change is a line. With --json the
