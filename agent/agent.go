@@ -9,6 +9,7 @@ import (
 
 	"github.com/bramblemesh/bramble/agent/throttle"
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
+	"github.com/hashicorp/go-hclog"
 )
 
 const (
@@ -115,24 +116,28 @@ func (a *Agent) sample() {
 		a.config.Logger.Info("sensors changed", "to", len(a.state.now.sensors))
 	}
 	for i, r := range a.state.now.readings {
-		a.tellFailure(a.state.now.sensors[i].Name, r.failure)
+		a.tellFailure(a.state.now.sensors[i].Name, r)
 	}
-	a.tellFailure("throttling", a.state.now.flags.failure)
+	a.tellFailure("throttling", reading{failure: a.state.now.flags.failure})
 	a.config.Alive()
 }
 
 // tellFailure logs when a sensor stops answering, and when it answers again.
-func (a *Agent) tellFailure(sensor, failure string) {
-	if a.failing[sensor] == (failure != "") {
+func (a *Agent) tellFailure(sensor string, r reading) {
+	if a.failing[sensor] == (r.failure != "") {
 		return
 	}
-	if failure == "" {
+	if r.failure == "" {
 		delete(a.failing, sensor)
 		a.config.Logger.Info("sensor answers again", "sensor", sensor)
 		return
 	}
 	a.failing[sensor] = true
-	a.config.Logger.Warn("sensor does not answer", "sensor", sensor, "error", failure)
+	level := hclog.Warn
+	if r.unsupported {
+		level = hclog.Info
+	}
+	a.config.Logger.Log(level, "sensor does not answer", "sensor", sensor, "error", r.failure)
 }
 
 func (a *Agent) tellEdges(at time.Time, edges []throttle.Edge) {

@@ -73,12 +73,12 @@ func (c Config) capability(kind CapabilityKind, now snapshot) Capability {
 func sensed(kind CapabilityKind, now snapshot, match func(SensorKind) bool) Capability {
 	found := Capability{Kind: kind, State: Unsupported}
 	for i, s := range now.sensors {
-		switch failure := now.readings[i].failure; {
-		case !match(s.Kind):
-		case failure == "":
+		switch r := now.readings[i]; {
+		case !match(s.Kind) || r.unsupported:
+		case r.failure == "":
 			return Capability{Kind: kind, State: Available, Source: s.Source}
 		case found.State == Unsupported:
-			found = Capability{Kind: kind, State: Failed, Source: s.Source, Detail: failure}
+			found = Capability{Kind: kind, State: Failed, Source: s.Source, Detail: r.failure}
 		}
 	}
 	return found

@@ -7,7 +7,8 @@ type Thermal interface {
 	// Sensors lists what there is to read, each with a name that no other has. It is called at the start of each sample
 	// and must not block; it may find other sensors than before. The slice is only read until the next call.
 	Sensors() []Sensor
-	// Read reads sensor i of the newest list, in the unit of its kind. It may block: package agent says what happens
+	// Read reads sensor i of the newest list, in the unit of its kind. An error that is errors.ErrUnsupported means that
+	// the sensor is gone or cannot tell, which is reported and is not a fault of the board. Read may block: package agent says what happens
 	// then. It is called for several sensors at once only while one of them blocks, and never twice at once for the same.
 	Read(i int) (float64, error)
 }

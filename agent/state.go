@@ -19,8 +19,9 @@ const (
 
 // reading is one sensor's newest value, or why there is none.
 type reading struct {
-	value   float64
-	failure string
+	value       float64
+	failure     string
+	unsupported bool // the failure is that there is nothing to read, which is not wrong
 }
 
 // flags is the throttling word as subscribers see it. It compares with ==.
@@ -224,7 +225,7 @@ func (s *state) throttling() throttle.State {
 // judge refuses a value that its kind cannot have, so that every reading fits its field of the contract.
 func judge(kind SensorKind, value float64, err error) reading {
 	if err != nil {
-		return reading{failure: failureText(err)}
+		return reading{failure: failureText(err), unsupported: errors.Is(err, errors.ErrUnsupported)}
 	}
 	var low, high float64
 	switch {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"syscall"
@@ -64,15 +65,19 @@ func TestFirstMessageIsTheWholeState(t *testing.T) {
 
 func TestEveryCapabilityIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, newBoard(), func(c *Config) {
+		b := newBoard()
+		b.failures["cpu-thermal"] = syscall.EIO                                                 // the disk's answers
+		b.failures["cpu-clock"] = syscall.EIO                                                   // none other
+		b.failures["eth0"] = fmt.Errorf("its driver tells no speed: %w", errors.ErrUnsupported) // none other
+		r := start(t, b, func(c *Config) {
 			c.Capabilities = []Capability{{Kind: LightCapability, State: Failed, Source: "/sys/class/leds/ACT", Detail: "permission denied"}}
 		})
 		n := r.node().GetNode()
 		want := map[agentv1.CapabilityKind]agentv1.CapabilityState{
 			agentv1.CapabilityKind_CAPABILITY_KIND_TEMPERATURE:     agentv1.CapabilityState_CAPABILITY_STATE_AVAILABLE,
 			agentv1.CapabilityKind_CAPABILITY_KIND_THROTTLING:      agentv1.CapabilityState_CAPABILITY_STATE_AVAILABLE,
-			agentv1.CapabilityKind_CAPABILITY_KIND_CPU_CLOCK:       agentv1.CapabilityState_CAPABILITY_STATE_AVAILABLE,
-			agentv1.CapabilityKind_CAPABILITY_KIND_LINK_SPEED:      agentv1.CapabilityState_CAPABILITY_STATE_AVAILABLE,
+			agentv1.CapabilityKind_CAPABILITY_KIND_CPU_CLOCK:       agentv1.CapabilityState_CAPABILITY_STATE_FAILED,
+			agentv1.CapabilityKind_CAPABILITY_KIND_LINK_SPEED:      agentv1.CapabilityState_CAPABILITY_STATE_UNSUPPORTED,
 			agentv1.CapabilityKind_CAPABILITY_KIND_LIGHT:           agentv1.CapabilityState_CAPABILITY_STATE_FAILED,
 			agentv1.CapabilityKind_CAPABILITY_KIND_SHUTDOWN_NOTICE: agentv1.CapabilityState_CAPABILITY_STATE_UNSUPPORTED,
 		}

@@ -190,10 +190,14 @@ func (e *examination) state(s settings) {
 		return
 	}
 	f := finding{Item: "counts", State: stateOK, Found: "kept in " + s.state}
-	if s.state == "" {
+	dir := filepath.Dir(s.state)
+	_, err := os.Stat(dir)
+	switch {
+	case s.state == "":
 		f.Found = "kept in memory only"
-	} else if why := accessTrouble(filepath.Dir(s.state)); why != "" && !s.makes(filepath.Dir(s.state)) {
-		f.State, f.Found, f.Advice = stateInfo, "will not be kept: "+why, "make the folder, or set state in "+s.file()
+	case errors.Is(err, fs.ErrNotExist) && s.makes(dir):
+	case accessTrouble(dir) != "":
+		f.State, f.Found, f.Advice = stateInfo, "will not be kept: "+accessTrouble(dir), "run as a user who may write it, or set state in "+s.file()
 	}
 	e.add(f)
 }
