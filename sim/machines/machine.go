@@ -152,7 +152,11 @@ func (i *Image) withFiles(root string, config Config) ([]byte, error) {
 		if first, _, _ := strings.Cut(to[1:], "/"); !i.board && slices.Contains([]string{"bin", "sbin", "lib"}, first) {
 			to = "/usr" + to
 		}
-		if err := own.file("overlay"+to, from); err != nil {
+		inside := "overlay" + to
+		if i.board {
+			inside = to
+		}
+		if err := own.file(inside, from); err != nil {
 			return nil, fmt.Errorf("file %s: %w", to, err)
 		}
 	}
