@@ -21,8 +21,10 @@ import (
 	"google.golang.org/grpc/reflection"
 )
 
-// stopGrace is how long calls under way have to end before they are cut off.
-const stopGrace = 2 * time.Second
+const (
+	stopGrace = 2 * time.Second // for calls under way to end before they are cut off
+	strangers = 128             // connections at once whose peer has not proved yet who it is
+)
 
 // Serve runs the agent and serves it, with health, reflection and channelz, on listeners that it closes. It blocks until
 // the context is done: then it ends the subscriptions, gives other calls two seconds, and returns nil. A listener that
@@ -107,7 +109,7 @@ func stopServer(server *grpc.Server) {
 func (a *Agent) serverOptions() []grpc.ServerOption {
 	const window = 64 << 10 // bytes; the least that grpc-go takes
 	return []grpc.ServerOption{
-		grpc.Creds(byListener{plain: insecure.NewCredentials(), secure: a.config.Credentials}),
+		grpc.Creds(newByListener(a.config.Credentials)),
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(0),
@@ -122,21 +124,29 @@ func (a *Agent) serverOptions() []grpc.ServerOption {
 	}
 }
 
-// byListener secures TCP and leaves unix sockets, and loopback without credentials, as they are.
+// byListener secures TCP and leaves unix sockets, and loopback without credentials, as they are. Where a peer has to
+// prove who it is, only so many may be at it at once; the others are closed before they cost more than the attempt.
 type byListener struct {
 	plain  credentials.TransportCredentials
 	secure credentials.TransportCredentials // nil: none
+	room   chan struct{}
 }
 
-func (c byListener) of(conn net.Conn) credentials.TransportCredentials {
-	if c.secure != nil && isTCP(conn.LocalAddr()) {
-		return c.secure
-	}
-	return c.plain
+func newByListener(secure credentials.TransportCredentials) byListener {
+	return byListener{plain: insecure.NewCredentials(), secure: secure, room: make(chan struct{}, strangers)}
 }
 
 func (c byListener) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return c.of(conn).ServerHandshake(conn)
+	if c.secure == nil || !isTCP(conn.LocalAddr()) {
+		return c.plain.ServerHandshake(conn)
+	}
+	select {
+	case c.room <- struct{}{}:
+		defer func() { <-c.room }()
+		return c.secure.ServerHandshake(conn)
+	default:
+		return nil, nil, fmt.Errorf("%d connections are in their handshake already", strangers)
+	}
 }
 
 func (c byListener) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {

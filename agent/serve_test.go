@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -281,27 +282,54 @@ func TestOnePeerIsBounded(t *testing.T) {
 }
 
 func TestCredentialsByListener(t *testing.T) {
-	plain, secure := insecure.NewCredentials(), credentials.NewTLS(nil)
-	server, client := net.Pipe()
-	defer server.Close()
-	defer client.Close()
-	if got := (byListener{plain: plain, secure: secure}).of(server); got != plain {
-		t.Error("a connection within the machine is not served plainly")
+	tls := &handshakes{TransportCredentials: insecure.NewCredentials(), begun: make(chan struct{}), end: make(chan struct{})}
+	tcp := tcpConn{}
+	if _, _, err := newByListener(nil).ServerHandshake(tcp); err != nil {
+		t.Errorf("TCP without credentials: %v", err)
 	}
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	c := newByListener(tls)
+	local, peer := net.Pipe()
+	defer local.Close()
+	defer peer.Close()
+	if _, _, err := c.ServerHandshake(local); err != nil {
+		t.Errorf("a connection within the machine: %v", err)
 	}
-	defer tcp.Close()
-	conn, err := net.Dial("tcp", tcp.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	var wg sync.WaitGroup
+	for range strangers {
+		wg.Go(func() {
+			if _, _, err := c.ServerHandshake(tcp); err != nil {
+				t.Errorf("within the limit: %v", err)
+			}
+		})
+		<-tls.begun
 	}
-	defer conn.Close()
-	if got := (byListener{plain: plain, secure: secure}).of(conn); got != secure {
-		t.Error("TCP is not secured with credentials")
+	if _, _, err := c.ServerHandshake(tcp); err == nil || !strings.Contains(err.Error(), "128") {
+		t.Errorf("one stranger too many: %v", err)
 	}
-	if got := (byListener{plain: plain}).of(conn); got != plain {
-		t.Error("TCP on loopback is not served without")
+	if _, _, err := c.ServerHandshake(local); err != nil {
+		t.Errorf("a connection within the machine meanwhile: %v", err)
 	}
+	close(tls.end)
+	wg.Wait()
+	go func() { <-tls.begun }()
+	if _, _, err := c.ServerHandshake(tcp); err != nil {
+		t.Errorf("after they have gone: %v", err)
+	}
+}
+
+// tcpConn is a connection of which only the address matters.
+type tcpConn struct{ net.Conn }
+
+func (tcpConn) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7700} }
+
+// handshakes are credentials whose handshakes take until end is closed.
+type handshakes struct {
+	credentials.TransportCredentials
+	begun, end chan struct{}
+}
+
+func (h *handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	h.begun <- struct{}{}
+	<-h.end
+	return conn, nil, nil
 }
