@@ -40,7 +40,7 @@ func TestAPIShowsTheCase(t *testing.T) {
 			t.Errorf("alarm: %v", a)
 		}
 		f := got.Fans[0]
-		if f.DutyFraction != 1 || f.Mode != coordinatorv1.FanMode_FAN_MODE_FAIL_SAFE || f.Bound != "fail-safe" || f.Rpm == nil || !strings.Contains(f.Reason, "worker-4") || len(f.Nodes) != 5 {
+		if f.GetDutyFraction() != 1 || f.Mode != coordinatorv1.FanMode_FAN_MODE_FAIL_SAFE || f.Bound != coordinatorv1.FanBound_FAN_BOUND_FAIL_SAFE || f.Rpm == nil || !strings.Contains(f.Reason, "worker-4") || len(f.Nodes) != 5 {
 			t.Errorf("fan: %v", f)
 		}
 		nodes, err := client.ListNodes(t.Context(), &coordinatorv1.ListNodesRequest{Names: []string{"worker-4", "master"}})
@@ -68,7 +68,7 @@ func TestAPIRefusesWithACodeAndAReason(t *testing.T) {
 		ctx := t.Context()
 		set := func(fan string, duty float64, hold time.Duration) error {
 			_, err := client.SetFan(ctx, &coordinatorv1.SetFanRequest{Fan: fan, Setting: &coordinatorv1.SetFanRequest_Override{
-				Override: &coordinatorv1.SetFanOverride{DutyFraction: duty, Hold: durationpb.New(hold)},
+				Override: &coordinatorv1.SetFanOverride{DutyFraction: new(duty), Hold: durationpb.New(hold)},
 			}})
 			return err
 		}
@@ -81,6 +81,9 @@ func TestAPIRefusesWithACodeAndAReason(t *testing.T) {
 			return err
 		}
 		_, unset := client.SetFan(ctx, &coordinatorv1.SetFanRequest{Fan: "main"})
+		_, dutyless := client.SetFan(ctx, &coordinatorv1.SetFanRequest{Fan: "main", Setting: &coordinatorv1.SetFanRequest_Override{
+			Override: &coordinatorv1.SetFanOverride{Hold: durationpb.New(time.Hour)},
+		}})
 		for _, refusal := range []struct {
 			name string
 			err  error
@@ -96,6 +99,7 @@ func TestAPIRefusesWithACodeAndAReason(t *testing.T) {
 			{"set unknown", set("rear", 0.5, time.Minute), codes.NotFound, "main, kernel"},
 			{"read only", set("kernel", 0.5, time.Minute), codes.FailedPrecondition, "kernel driver"},
 			{"no setting", unset, codes.InvalidArgument, "setting"},
+			{"no duty", dutyless, codes.InvalidArgument, "duty_fraction"},
 		} {
 			if s := status.Convert(refusal.err); s.Code() != refusal.code || !strings.Contains(s.Message(), refusal.says) || strings.Contains(s.Message(), "\n") {
 				t.Errorf("%s: %s: %s", refusal.name, s.Code(), s.Message())
@@ -107,6 +111,27 @@ func TestAPIRefusesWithACodeAndAReason(t *testing.T) {
 	})
 }
 
+// TestSetFanOnABrokenOutput does not say done: the duty stands, and the output has not taken it.
+func TestSetFanOnABrokenOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tc := newCase(t, "master")
+		tc.run()
+		tc.pass(20 * time.Second)
+		tc.fan.set(func(f *fakeFan) { f.fails = errors.New("no such device") })
+		client := tc.client()
+		_, err := client.SetFan(t.Context(), &coordinatorv1.SetFanRequest{Setting: &coordinatorv1.SetFanRequest_Override{
+			Override: &coordinatorv1.SetFanOverride{DutyFraction: new(0.4), Hold: durationpb.New(time.Hour)},
+		}})
+		if s := status.Convert(err); s.Code() != codes.Unavailable || !strings.Contains(s.Message(), "no such device") {
+			t.Errorf("%s: %s", s.Code(), s.Message())
+		}
+		got, err := client.GetFan(t.Context(), &coordinatorv1.GetFanRequest{})
+		if err != nil || got.Fan.GetWriteError() != "no such device" || got.Fan.Override == nil {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
 func TestOverrideExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tc := newCase(t, "master")
@@ -114,9 +139,9 @@ func TestOverrideExpires(t *testing.T) {
 		tc.pass(5500 * time.Millisecond)
 		client := tc.client()
 		got, err := client.SetFan(t.Context(), &coordinatorv1.SetFanRequest{Setting: &coordinatorv1.SetFanRequest_Override{
-			Override: &coordinatorv1.SetFanOverride{DutyFraction: 0.4, Hold: durationpb.New(10 * time.Second)},
+			Override: &coordinatorv1.SetFanOverride{DutyFraction: new(0.4), Hold: durationpb.New(10 * time.Second)},
 		}})
-		if err != nil || got.Fan.DutyFraction != 0.4 || got.Fan.Override.GetRemainingMilliseconds() != 10000 || tc.fan.driven() != 0.4 {
+		if err != nil || got.Fan.GetDutyFraction() != 0.4 || got.Fan.Override.GetRemainingMilliseconds() != 10000 || tc.fan.driven() != 0.4 {
 			t.Fatalf("%v, %v; the output is at %g", got, err, tc.fan.driven())
 		}
 		tc.pass(9 * time.Second)

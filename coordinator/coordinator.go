@@ -74,7 +74,9 @@ type Event = core.Report
 var (
 	// ErrNotRunning is the answer to a change that is asked for before Run or after it.
 	ErrNotRunning = errors.New("the coordinator does not run")
-	errTwice      = errors.New("the coordinator ran already: make a new one")
+	// ErrOutput is the answer to SetFan when the fan's output does not take the duty. It is tried again every second.
+	ErrOutput = errors.New("the duty is set, but the fan's output does not take it and is tried again every second")
+	errTwice  = errors.New("the coordinator ran already: make a new one")
 )
 
 // Coordinator looks after one case. Make one with New and let it work with Run. All methods may be called by any number
@@ -259,7 +261,7 @@ func (c *Coordinator) Alarms() []core.Alarm {
 
 // SetFan holds a duty for a while, or gives the fan back, and returns the fan as it is then. The empty name means the
 // only fan. The error is a core.ErrNotFound, core.ErrInvalid or core.ErrReadOnly when it was refused and nothing changed,
-// ErrNotRunning, or that of ctx.
+// ErrNotRunning, or that of ctx. With an ErrOutput it was accepted, and the fan's output did not take the duty yet.
 func (c *Coordinator) SetFan(ctx context.Context, name string, setting core.FanSetting) (core.FanView, error) {
 	if !c.ran.Load() {
 		return core.FanView{}, ErrNotRunning
@@ -277,7 +279,11 @@ func (c *Coordinator) SetFan(ctx context.Context, name string, setting core.FanS
 		if err != nil {
 			return core.FanView{}, err
 		}
-		return c.Fan(name)
+		f, err := c.Fan(name)
+		if err == nil && f.WriteError != "" {
+			err = fmt.Errorf("fan %s: %w (%s): check its wiring and its driver", f.Name, ErrOutput, f.WriteError)
+		}
+		return f, err
 	case <-c.done:
 		return core.FanView{}, ErrNotRunning
 	case <-ctx.Done():

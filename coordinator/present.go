@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/fan"
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
@@ -62,12 +63,26 @@ func presentMeasurement(m *core.Measurement) *coordinatorv1.Measurement {
 func presentFan(v *core.FanView, now time.Time) *coordinatorv1.Fan {
 	d := &v.Decision
 	out := &coordinatorv1.Fan{
-		Name: v.Name, DutyFraction: v.Duty, Rpm: v.RPM, TachError: v.TachError,
-		Mode: coordinatorv1.FanMode(v.Mode), Reason: v.Reason, Node: d.Node, Sensor: d.Sensor, Celsius: d.Celsius, ErrorCelsius: d.ErrorCelsius,
-		Terms: &coordinatorv1.FanTerms{
-			Proportional: d.Proportional, Integral: d.Integral, Derivative: d.Derivative, FeedForward: d.FeedForward, Unlimited: d.Unlimited,
-		},
-		Bound: d.Bound.String(), ExpectedRpm: d.ExpectedRPM, Stalled: d.Stalled, MinimumDutyFraction: v.MinimumDuty, Nodes: v.Nodes,
+		Name: v.Name, Rpm: v.RPM, TachError: v.TachError, WriteError: v.WriteError,
+		Mode: coordinatorv1.FanMode(v.Mode), Reason: v.Reason, Stalled: d.Stalled, MinimumDutyFraction: v.MinimumDuty, Nodes: v.Nodes,
+	}
+	if v.Tach && !v.ReadOnly {
+		out.ExpectedRpm = new(d.ExpectedRPM)
+	}
+	if v.ReadOnly {
+		return out
+	}
+	out.DutyFraction = new(v.Duty)
+	out.Cause = coordinatorv1.FailSafeCause(d.Cause)
+	out.Bound = coordinatorv1.FanBound(d.Bound) + coordinatorv1.FanBound_FAN_BOUND_NONE
+	out.Terms = &coordinatorv1.FanTerms{
+		Proportional: d.Proportional, Integral: d.Integral, Derivative: d.Derivative, FeedForward: d.FeedForward, Unlimited: d.Unlimited,
+	}
+	if d.Node != "" {
+		out.Lead = &coordinatorv1.FanLead{Node: d.Node, Sensor: d.Sensor}
+		if d.Fault == fan.InputGood && d.Sensor != "" {
+			out.Lead.Celsius, out.Lead.ErrorCelsius = new(d.Celsius), new(d.ErrorCelsius)
+		}
 	}
 	if !v.OverrideUntil.IsZero() {
 		out.Override = &coordinatorv1.FanOverride{DutyFraction: v.OverrideDuty, RemainingMilliseconds: milliseconds(v.OverrideUntil, now)}
@@ -77,13 +92,14 @@ func presentFan(v *core.FanView, now time.Time) *coordinatorv1.Fan {
 
 func presentAlarm(a *core.Alarm, now time.Time) *coordinatorv1.Alarm {
 	return &coordinatorv1.Alarm{
-		Kind: coordinatorv1.AlarmKind(a.Kind), Subject: a.Subject, Message: a.Message, AgeMilliseconds: milliseconds(now, a.Since),
+		Kind: coordinatorv1.AlarmKind(a.Kind), Subject: a.Subject, Sensor: a.Sensor, Message: a.Message, AgeMilliseconds: milliseconds(now, a.Since),
 	}
 }
 
 func presentEvent(e *Event, now time.Time) *coordinatorv1.Event {
 	return &coordinatorv1.Event{
 		Number: e.Number, Kind: coordinatorv1.EventKind(e.Kind), Subject: e.Subject, Message: e.Message,
-		AgeMilliseconds: milliseconds(now, e.At), Alarm: coordinatorv1.AlarmKind(e.Alarm), Flag: agentv1.Flag(e.Flag),
+		AgeMilliseconds: milliseconds(now, e.At), Alarm: coordinatorv1.AlarmKind(e.Alarm), Sensor: e.Sensor, Flag: agentv1.Flag(e.Flag),
+		Shutdown: agentv1.ShutdownKind(e.Shutdown),
 	}
 }

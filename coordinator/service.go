@@ -93,6 +93,9 @@ func (s service) SetFan(ctx context.Context, request *coordinatorv1.SetFanReques
 	var setting core.FanSetting
 	switch v := request.GetSetting().(type) {
 	case *coordinatorv1.SetFanRequest_Override:
+		if v.Override.DutyFraction == nil {
+			return nil, toStatus(fmt.Errorf("fan: an override needs a duty: %w: send duty_fraction, 0 to 1", core.ErrInvalid))
+		}
 		setting.Duty, setting.Hold = v.Override.GetDutyFraction(), v.Override.GetHold().AsDuration()
 	case *coordinatorv1.SetFanRequest_Automatic:
 		setting.Automatic = true
@@ -215,7 +218,7 @@ func toStatus(err error) error {
 		code = codes.InvalidArgument
 	case errors.Is(err, core.ErrReadOnly):
 		code = codes.FailedPrecondition
-	case errors.Is(err, ErrNotRunning):
+	case errors.Is(err, ErrNotRunning), errors.Is(err, ErrOutput):
 		code = codes.Unavailable
 	case behind, errors.Is(err, errCrowded):
 		code = codes.ResourceExhausted

@@ -17,15 +17,16 @@ func (c *Core) alarm(raised *alarms, kind AlarmKind, wrong bool, subject, sensor
 	if wrong {
 		a := Alarm{Kind: kind, Subject: subject, Sensor: sensor, Message: message(), Since: c.now}
 		c.alarms = append(c.alarms, a)
-		c.publish(Report{Kind: ReportAlarmRaised, Subject: subject, Message: a.Message, Alarm: kind})
+		c.publish(Report{Kind: ReportAlarmRaised, Subject: subject, Message: a.Message, Alarm: kind, Sensor: sensor})
 		return
 	}
 	at := slices.IndexFunc(c.alarms, func(a Alarm) bool {
 		return a.Kind == kind && a.Subject == subject && a.Sensor == sensor
 	})
 	c.alarms = slices.Delete(c.alarms, at, at+1)
+	place := subject
 	if sensor != "" {
-		sensor = "/" + sensor
+		place += "/" + sensor
 	}
-	c.publish(Report{Kind: ReportAlarmCleared, Subject: subject, Alarm: kind, Message: subject + sensor + ": " + kind.String() + " ended: " + over})
+	c.publish(Report{Kind: ReportAlarmCleared, Subject: subject, Alarm: kind, Sensor: sensor, Message: place + ": " + kind.String() + " ended: " + over})
 }

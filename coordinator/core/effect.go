@@ -52,8 +52,12 @@ type Report struct {
 	At time.Time
 	// Alarm is the alarm's kind; unspecified for other reports.
 	Alarm AlarmKind
+	// Sensor is the alarm's sensor; empty where it is about none.
+	Sensor string
 	// Flag is the flag; unspecified for other reports.
 	Flag Flag
+	// Shutdown is what was announced, a cancellation included; unspecified for other reports.
+	Shutdown ShutdownKind
 }
 
 // ReportKind says what happened. The values are those of bramble.coordinator.v1.EventKind.

@@ -140,7 +140,7 @@ func (c *Core) announce(n *node, notice ShutdownNotice) {
 		n.announced, n.booting = ShutdownReboot, at.Add(n.cfg.BootDeadline)
 		text = " announced that it reboots"
 	}
-	c.publish(Report{Kind: ReportShutdownAnnounced, Subject: n.cfg.Name, Message: n.cfg.Name + text, At: at})
+	c.publish(Report{Kind: ReportShutdownAnnounced, Subject: n.cfg.Name, Message: n.cfg.Name + text, At: at, Shutdown: notice.Kind})
 }
 
 // observe takes the state of a node's rail.

@@ -53,11 +53,12 @@ const (
 	FanAutomatic
 	FanOverride
 	FanFailSafe
+	FanReadOnly // a kernel driver decides
 )
 
 // String is the mode in a word.
 func (m FanMode) String() string {
-	return word(int(m), "unspecified", "automatic", "override", "fail-safe")
+	return word(int(m), "unspecified", "automatic", "override", "fail-safe", "read only")
 }
 
 // FanView is one fan as it is known now.
@@ -81,6 +82,8 @@ type FanView struct {
 	OverrideUntil time.Time
 	OverrideDuty  float64
 	ReadOnly      bool
+	// Tach says that the fan's speed can be read.
+	Tach bool
 	// Nodes are those it cools.
 	Nodes []string
 }
@@ -165,11 +168,13 @@ func (n *node) target(s *sensor) float64 {
 
 func (c *Core) viewFan(f *fanState) FanView {
 	v := FanView{
-		Name: f.cfg.Name, Mode: FanFailSafe, Reason: c.reason(f), Decision: f.decision, MinimumDuty: f.minimum(), ReadOnly: f.cfg.ReadOnly,
+		Name: f.cfg.Name, Mode: FanFailSafe, Reason: c.reason(f), Decision: f.decision, MinimumDuty: f.minimum(), ReadOnly: f.cfg.ReadOnly, Tach: f.cfg.Tach,
 		Duty: f.decision.Duty, Nodes: make([]string, len(f.nodes)),
 	}
 	switch {
-	case f.cfg.ReadOnly, f.decision.Mode == fan.ModeAuto:
+	case f.cfg.ReadOnly:
+		v.Mode = FanReadOnly
+	case f.decision.Mode == fan.ModeAuto:
 		v.Mode = FanAutomatic
 	case f.decision.Mode == fan.ModeOverride:
 		v.Mode = FanOverride

@@ -24,7 +24,7 @@ func (s Screen) Fans(fans []*coordinatorv1.Fan) string {
 
 func (s Screen) fan(f *coordinatorv1.Fan) [][]cell {
 	mode, modeStyle := fanMode(f.GetMode())
-	duty := percent(f.GetDutyFraction())
+	duty := drive(f)
 	if least := f.GetMinimumDutyFraction(); least > 0 {
 		duty += ", at least " + percent(least) + " when it runs"
 	}
@@ -41,20 +41,20 @@ func (s Screen) fan(f *coordinatorv1.Fan) [][]cell {
 		}
 		rows = append(rows, row("override", held))
 	}
-	if f.GetNode() != "" {
+	if f.GetLead() != nil {
 		rows = append(rows, row("led by", led(f)))
 	}
 	if t := f.GetTerms(); proto.Size(t) > 0 { // all zero where the rule did not run
 		rows = append(rows, row("terms", fmt.Sprintf("proportional %s, integral %s, derivative %s, feed-forward %s; sum %s before limits",
 			percent(t.GetProportional()), percent(t.GetIntegral()), percent(t.GetDerivative()), percent(t.GetFeedForward()), percent(t.GetUnlimited()))))
 	}
-	return append(rows, row("bound", orNone(f.GetBound())), row("cools", join(", ", f.GetNodes()...)))
+	return append(rows, row("bound", orNone(shaped(f))), row("cools", join(", ", f.GetNodes()...)))
 }
 
 // speed is what the tach says against what the curve promises.
 func speed(f *coordinatorv1.Fan) cell {
 	expected := ""
-	if f.GetExpectedRpm() > 0 {
+	if f.ExpectedRpm != nil {
 		expected = fmt.Sprintf(", expected %.0f rpm", f.GetExpectedRpm())
 	}
 	switch {
@@ -75,7 +75,7 @@ func turns(f *coordinatorv1.Fan) string {
 	switch {
 	case f.GetTachError() != "":
 		return "speed unknown"
-	case f.Rpm == nil && f.GetExpectedRpm() == 0:
+	case f.Rpm == nil && f.ExpectedRpm == nil:
 		return "no tach"
 	case f.Rpm == nil:
 		return "no speed yet"
@@ -91,7 +91,10 @@ func summary(f *coordinatorv1.Fan) cell {
 	if f.GetStalled() {
 		style = red
 	}
-	return cell{text: join(": ", join(", ", percent(f.GetDutyFraction()), turns(f), mode), why(f)), style: style}
+	if f.GetMode() == coordinatorv1.FanMode_FAN_MODE_READ_ONLY {
+		mode = "" // who drives it has been said
+	}
+	return cell{text: join(": ", join(", ", drive(f), turns(f), mode), why(f)), style: style}
 }
 
 // why is the reason without "40 % auto: ", which it may begin with: duty and mode have been said.
@@ -103,18 +106,41 @@ func why(f *coordinatorv1.Fan) string {
 	return f.GetReason()
 }
 
-// led is the sensor that decided. One that could not be read is named without figures: they are zero then.
+// drive is the duty, where bramble drives the fan.
+func drive(f *coordinatorv1.Fan) string {
+	switch {
+	case f.DutyFraction == nil:
+		return "kernel-driven"
+	case f.GetWriteError() != "":
+		return percent(f.GetDutyFraction()) + " not taken: " + f.GetWriteError()
+	}
+	return percent(f.GetDutyFraction())
+}
+
+// shaped is the limit that shaped the duty last.
+func shaped(f *coordinatorv1.Fan) string {
+	switch f.GetBound() {
+	case coordinatorv1.FanBound_FAN_BOUND_UNSPECIFIED:
+		return ""
+	case coordinatorv1.FanBound_FAN_BOUND_FAIL_SAFE:
+		return "fail-safe"
+	}
+	return word(f.GetBound(), "FAN_BOUND_")
+}
+
+// led is the sensor that decided. One that could not be read is named without figures.
 func led(f *coordinatorv1.Fan) string {
-	where := join(" ", f.GetNode(), f.GetSensor())
-	if f.GetCelsius() == 0 && f.GetErrorCelsius() == 0 {
+	lead := f.GetLead()
+	where := join(" ", lead.GetNode(), lead.GetSensor())
+	if lead.Celsius == nil {
 		return where
 	}
 	side := "over"
-	if f.GetErrorCelsius() < 0 {
+	if lead.GetErrorCelsius() < 0 {
 		side = "under"
 	}
-	return fmt.Sprintf("%s at %s, %s %s its set-point", where, celsius(f.GetCelsius()),
-		kelvin(max(f.GetErrorCelsius(), -f.GetErrorCelsius())), side)
+	return fmt.Sprintf("%s at %s, %s %s its set-point", where, celsius(lead.GetCelsius()),
+		kelvin(max(lead.GetErrorCelsius(), -lead.GetErrorCelsius())), side)
 }
 
 // end is the time of day at which an override ends.

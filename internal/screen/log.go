@@ -41,8 +41,8 @@ type Log struct {
 }
 
 type alarmKey struct {
-	kind    coordinatorv1.AlarmKind
-	subject string
+	kind            coordinatorv1.AlarmKind
+	subject, sensor string
 }
 
 // SubjectWidth is how many characters the longest subject has that the log has seen.
@@ -93,7 +93,7 @@ func (l *Log) remember(m *coordinatorv1.WatchResponse) {
 		l.fans[l.subject(f.GetName())] = f
 	}
 	for _, a := range m.GetCase().GetAlarms() {
-		l.alarms[alarmKey{a.GetKind(), a.GetSubject()}] = true
+		l.alarms[alarmKey{a.GetKind(), a.GetSubject(), a.GetSensor()}] = true
 	}
 }
 
@@ -128,12 +128,12 @@ func (l *Log) catchUp(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 		}
 	}
 	for _, a := range m.GetCase().GetAlarms() {
-		if !before.alarms[alarmKey{a.GetKind(), a.GetSubject()}] {
+		if !before.alarms[alarmKey{a.GetKind(), a.GetSubject(), a.GetSensor()}] {
 			tell(a.GetSubject(), "alarm: "+about(a.GetSubject(), a.GetMessage()), red)
 		}
 	}
 	for _, gone := range l.ended(before.alarms) {
-		tell(gone.subject, "alarm over: "+word(gone.kind, "ALARM_KIND_"), plain)
+		tell(gone.subject, join(" ", "alarm over:", word(gone.kind, "ALARM_KIND_"), gone.sensor), plain)
 	}
 	return told
 }
@@ -147,7 +147,7 @@ func (l *Log) ended(before map[alarmKey]bool) []alarmKey {
 		}
 	}
 	slices.SortFunc(gone, func(a, b alarmKey) int {
-		return slices.Compare([]string{a.subject, a.kind.String()}, []string{b.subject, b.kind.String()})
+		return slices.Compare([]string{a.subject, a.kind.String(), a.sensor}, []string{b.subject, b.kind.String(), b.sensor})
 	})
 	return gone
 }
@@ -201,7 +201,7 @@ func (l *Log) follow(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 	for _, e := range m.GetEvents() {
 		at := now.Add(-milliseconds(e.GetAgeMilliseconds()))
 		told = append(told, Notice{At: at, Subject: l.subject(e.GetSubject()), What: eventLine(e), style: eventStyle(e)})
-		switch key := (alarmKey{e.GetAlarm(), e.GetSubject()}); e.GetKind() {
+		switch key := (alarmKey{e.GetAlarm(), e.GetSubject(), e.GetSensor()}); e.GetKind() {
 		case coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
 			l.alarms[key] = true
 		case coordinatorv1.EventKind_EVENT_KIND_ALARM_CLEARED:

@@ -116,7 +116,7 @@ func TestPrintable(t *testing.T) {
 		Measurements: []*coordinatorv1.Measurement{{Sensor: evil, Value: &coordinatorv1.Measurement_Error{Error: evil}}},
 		Capabilities: []*agentv1.Capability{{Source: evil, Detail: evil}},
 	}
-	fan := &coordinatorv1.Fan{Name: evil, Reason: evil, TachError: evil, Bound: evil, Nodes: []string{evil}}
+	fan := &coordinatorv1.Fan{Name: evil, Reason: evil, TachError: evil, WriteError: evil, Lead: &coordinatorv1.FanLead{Node: evil, Sensor: evil}, Nodes: []string{evil}}
 	whole := &coordinatorv1.GetCaseResponse{Name: evil, Version: evil, Fans: []*coordinatorv1.Fan{fan},
 		Alarms: []*coordinatorv1.Alarm{{Subject: evil, Message: evil}}}
 	s := Screen{}
@@ -181,10 +181,10 @@ func TestFanSpeed(t *testing.T) {
 		long, line string
 	}{
 		{&coordinatorv1.Fan{}, "unsupported: no tach", "no tach"},
-		{&coordinatorv1.Fan{ExpectedRpm: 2000}, "not measured yet, expected 2000 rpm", "no speed yet"},
-		{&coordinatorv1.Fan{ExpectedRpm: 2000, TachError: "no such device"}, "failed: no such device, expected 2000 rpm", "speed unknown"},
-		{&coordinatorv1.Fan{ExpectedRpm: 2000, Rpm: new(1990.4)}, "1990 rpm, expected 2000 rpm", "1990 rpm"},
-		{&coordinatorv1.Fan{ExpectedRpm: 2000, Rpm: new(0.0), Stalled: true}, "0 rpm, expected 2000 rpm: STALLED", "STALLED at 0 rpm"},
+		{&coordinatorv1.Fan{ExpectedRpm: new(2000.0)}, "not measured yet, expected 2000 rpm", "no speed yet"},
+		{&coordinatorv1.Fan{ExpectedRpm: new(2000.0), TachError: "no such device"}, "failed: no such device, expected 2000 rpm", "speed unknown"},
+		{&coordinatorv1.Fan{ExpectedRpm: new(2000.0), Rpm: new(1990.4)}, "1990 rpm, expected 2000 rpm", "1990 rpm"},
+		{&coordinatorv1.Fan{ExpectedRpm: new(2000.0), Rpm: new(0.0), Stalled: true}, "0 rpm, expected 2000 rpm: STALLED", "STALLED at 0 rpm"},
 	} {
 		if long, line := speed(c.fan).text, turns(c.fan); long != c.long || line != c.line {
 			t.Errorf("%v is %q and %q", c.fan, long, line)

@@ -73,7 +73,7 @@ Fail-safe and a board at its limit outrank it: the fan is then at full whatever 
 				return commandline.Usage(cmd, err.Error())
 			}
 			answer, err := c.setFan(cmd.Context(), &coordinatorv1.SetFanRequest{Fan: name, Setting: &coordinatorv1.SetFanRequest_Override{
-				Override: &coordinatorv1.SetFanOverride{DutyFraction: fraction, Hold: durationpb.New(hold)},
+				Override: &coordinatorv1.SetFanOverride{DutyFraction: new(fraction), Hold: durationpb.New(hold)},
 			}})
 			if err != nil {
 				return err

@@ -96,7 +96,7 @@ func TestWatchCatchesUp(t *testing.T) {
 		later.Nodes = append(n, &coordinatorv1.Node{Name: "worker-5"})
 		later.GetCase().Alarms = []*coordinatorv1.Alarm{{Kind: coordinatorv1.AlarmKind_ALARM_KIND_NODE_UNREACHABLE, Subject: "worker-3", Message: "no route to host: is it plugged in?"}}
 		fan := later.GetCase().GetFans()[0]
-		fan.Mode, fan.Reason, fan.DutyFraction = coordinatorv1.FanMode_FAN_MODE_AUTOMATIC, "worker-2 leads", 0.97
+		fan.Mode, fan.Reason, fan.DutyFraction = coordinatorv1.FanMode_FAN_MODE_AUTOMATIC, "worker-2 leads", new(0.97)
 		away := status.Error(codes.Unavailable, "starting")
 		f.next = []script{{end: away}, {refusal: away}, {refusal: away}, {refusal: away}, {whole: later, messages: heartbeats(9), pause: time.Second}}
 
@@ -115,7 +115,7 @@ func TestWatchCatchesUp(t *testing.T) {
 00:00:04  worker-3  meanwhile: alarm: no route to host: is it plugged in?
 00:00:04  worker-1  meanwhile: alarm over: under voltage
 00:00:04  worker-3  meanwhile: alarm over: node stale
-00:00:04  worker-4  meanwhile: alarm over: sensor failed
+00:00:04  worker-4  meanwhile: alarm over: sensor failed cpu-thermal
 `)
 	})
 }

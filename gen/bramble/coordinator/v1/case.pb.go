@@ -154,6 +154,8 @@ const (
 	FanMode_FAN_MODE_OVERRIDE FanMode = 2
 	// Full, because something the fan depends on is not known or not well.
 	FanMode_FAN_MODE_FAIL_SAFE FanMode = 3
+	// A kernel driver decides; bramble only reads this fan.
+	FanMode_FAN_MODE_READ_ONLY FanMode = 4
 )
 
 // Enum value maps for FanMode.
@@ -163,12 +165,14 @@ var (
 		1: "FAN_MODE_AUTOMATIC",
 		2: "FAN_MODE_OVERRIDE",
 		3: "FAN_MODE_FAIL_SAFE",
+		4: "FAN_MODE_READ_ONLY",
 	}
 	FanMode_value = map[string]int32{
 		"FAN_MODE_UNSPECIFIED": 0,
 		"FAN_MODE_AUTOMATIC":   1,
 		"FAN_MODE_OVERRIDE":    2,
 		"FAN_MODE_FAIL_SAFE":   3,
+		"FAN_MODE_READ_ONLY":   4,
 	}
 )
 
@@ -197,6 +201,172 @@ func (x FanMode) Number() protoreflect.EnumNumber {
 // Deprecated: Use FanMode.Descriptor instead.
 func (FanMode) EnumDescriptor() ([]byte, []int) {
 	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{2}
+}
+
+// FailSafeCause is why a fan is in fail-safe.
+type FailSafeCause int32
+
+const (
+	// It is not.
+	FailSafeCause_FAIL_SAFE_CAUSE_UNSPECIFIED FailSafeCause = 0
+	// Its configuration cannot be used.
+	FailSafeCause_FAIL_SAFE_CAUSE_CONFIGURATION FailSafeCause = 1
+	// Its duty could not be written.
+	FailSafeCause_FAIL_SAFE_CAUSE_WRITE_FAILED FailSafeCause = 2
+	// It does not turn as it should.
+	FailSafeCause_FAIL_SAFE_CAUSE_STALLED FailSafeCause = 3
+	// Its speed has not been readable for long.
+	FailSafeCause_FAIL_SAFE_CAUSE_TACH_FAILED FailSafeCause = 4
+	// A sensor is, or just was, at or over its limit.
+	FailSafeCause_FAIL_SAFE_CAUSE_OVER_LIMIT FailSafeCause = 5
+	// Not every temperature has been known since the coordinator started.
+	FailSafeCause_FAIL_SAFE_CAUSE_STARTING FailSafeCause = 6
+	// A temperature that was known is not known any more.
+	FailSafeCause_FAIL_SAFE_CAUSE_INPUT_UNKNOWN FailSafeCause = 7
+)
+
+// Enum value maps for FailSafeCause.
+var (
+	FailSafeCause_name = map[int32]string{
+		0: "FAIL_SAFE_CAUSE_UNSPECIFIED",
+		1: "FAIL_SAFE_CAUSE_CONFIGURATION",
+		2: "FAIL_SAFE_CAUSE_WRITE_FAILED",
+		3: "FAIL_SAFE_CAUSE_STALLED",
+		4: "FAIL_SAFE_CAUSE_TACH_FAILED",
+		5: "FAIL_SAFE_CAUSE_OVER_LIMIT",
+		6: "FAIL_SAFE_CAUSE_STARTING",
+		7: "FAIL_SAFE_CAUSE_INPUT_UNKNOWN",
+	}
+	FailSafeCause_value = map[string]int32{
+		"FAIL_SAFE_CAUSE_UNSPECIFIED":   0,
+		"FAIL_SAFE_CAUSE_CONFIGURATION": 1,
+		"FAIL_SAFE_CAUSE_WRITE_FAILED":  2,
+		"FAIL_SAFE_CAUSE_STALLED":       3,
+		"FAIL_SAFE_CAUSE_TACH_FAILED":   4,
+		"FAIL_SAFE_CAUSE_OVER_LIMIT":    5,
+		"FAIL_SAFE_CAUSE_STARTING":      6,
+		"FAIL_SAFE_CAUSE_INPUT_UNKNOWN": 7,
+	}
+)
+
+func (x FailSafeCause) Enum() *FailSafeCause {
+	p := new(FailSafeCause)
+	*p = x
+	return p
+}
+
+func (x FailSafeCause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FailSafeCause) Descriptor() protoreflect.EnumDescriptor {
+	return file_bramble_coordinator_v1_case_proto_enumTypes[3].Descriptor()
+}
+
+func (FailSafeCause) Type() protoreflect.EnumType {
+	return &file_bramble_coordinator_v1_case_proto_enumTypes[3]
+}
+
+func (x FailSafeCause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FailSafeCause.Descriptor instead.
+func (FailSafeCause) EnumDescriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{3}
+}
+
+// FanBound is the limit that shaped a duty last.
+type FanBound int32
+
+const (
+	// Never sent for a fan that bramble drives.
+	FanBound_FAN_BOUND_UNSPECIFIED FanBound = 0
+	// No limit: the duty is what the terms say.
+	FanBound_FAN_BOUND_NONE FanBound = 1
+	// The smallest duty at which the fan is run.
+	FanBound_FAN_BOUND_MINIMUM FanBound = 2
+	// Full drive.
+	FanBound_FAN_BOUND_MAXIMUM FanBound = 3
+	// The fastest allowed rise.
+	FanBound_FAN_BOUND_SLEW_UP FanBound = 4
+	// The fastest allowed fall.
+	FanBound_FAN_BOUND_SLEW_DOWN FanBound = 5
+	// The error is small, and the duty rests.
+	FanBound_FAN_BOUND_DEAD_BAND FanBound = 6
+	// The change would be too small, or take the last one back too soon.
+	FanBound_FAN_BOUND_RESOLUTION FanBound = 7
+	// A node is booting: the duty does not fall, and is at least half.
+	FanBound_FAN_BOUND_BOOT_HOLD FanBound = 8
+	// Fail-safe.
+	FanBound_FAN_BOUND_FAIL_SAFE FanBound = 9
+	// An override.
+	FanBound_FAN_BOUND_OVERRIDE FanBound = 10
+	// All is cool, and the fan may stop.
+	FanBound_FAN_BOUND_STOPPED FanBound = 11
+	// The start of a fan that stands.
+	FanBound_FAN_BOUND_KICK FanBound = 12
+)
+
+// Enum value maps for FanBound.
+var (
+	FanBound_name = map[int32]string{
+		0:  "FAN_BOUND_UNSPECIFIED",
+		1:  "FAN_BOUND_NONE",
+		2:  "FAN_BOUND_MINIMUM",
+		3:  "FAN_BOUND_MAXIMUM",
+		4:  "FAN_BOUND_SLEW_UP",
+		5:  "FAN_BOUND_SLEW_DOWN",
+		6:  "FAN_BOUND_DEAD_BAND",
+		7:  "FAN_BOUND_RESOLUTION",
+		8:  "FAN_BOUND_BOOT_HOLD",
+		9:  "FAN_BOUND_FAIL_SAFE",
+		10: "FAN_BOUND_OVERRIDE",
+		11: "FAN_BOUND_STOPPED",
+		12: "FAN_BOUND_KICK",
+	}
+	FanBound_value = map[string]int32{
+		"FAN_BOUND_UNSPECIFIED": 0,
+		"FAN_BOUND_NONE":        1,
+		"FAN_BOUND_MINIMUM":     2,
+		"FAN_BOUND_MAXIMUM":     3,
+		"FAN_BOUND_SLEW_UP":     4,
+		"FAN_BOUND_SLEW_DOWN":   5,
+		"FAN_BOUND_DEAD_BAND":   6,
+		"FAN_BOUND_RESOLUTION":  7,
+		"FAN_BOUND_BOOT_HOLD":   8,
+		"FAN_BOUND_FAIL_SAFE":   9,
+		"FAN_BOUND_OVERRIDE":    10,
+		"FAN_BOUND_STOPPED":     11,
+		"FAN_BOUND_KICK":        12,
+	}
+)
+
+func (x FanBound) Enum() *FanBound {
+	p := new(FanBound)
+	*p = x
+	return p
+}
+
+func (x FanBound) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FanBound) Descriptor() protoreflect.EnumDescriptor {
+	return file_bramble_coordinator_v1_case_proto_enumTypes[4].Descriptor()
+}
+
+func (FanBound) Type() protoreflect.EnumType {
+	return &file_bramble_coordinator_v1_case_proto_enumTypes[4]
+}
+
+func (x FanBound) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FanBound.Descriptor instead.
+func (FanBound) EnumDescriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{4}
 }
 
 // AlarmKind says what is wrong.
@@ -264,11 +434,11 @@ func (x AlarmKind) String() string {
 }
 
 func (AlarmKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_coordinator_v1_case_proto_enumTypes[3].Descriptor()
+	return file_bramble_coordinator_v1_case_proto_enumTypes[5].Descriptor()
 }
 
 func (AlarmKind) Type() protoreflect.EnumType {
-	return &file_bramble_coordinator_v1_case_proto_enumTypes[3]
+	return &file_bramble_coordinator_v1_case_proto_enumTypes[5]
 }
 
 func (x AlarmKind) Number() protoreflect.EnumNumber {
@@ -277,7 +447,7 @@ func (x AlarmKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AlarmKind.Descriptor instead.
 func (AlarmKind) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{3}
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{5}
 }
 
 // EventKind says what happened.
@@ -294,7 +464,7 @@ const (
 	EventKind_EVENT_KIND_FLAG_RAISED EventKind = 3
 	// A flag fell.
 	EventKind_EVENT_KIND_FLAG_CLEARED EventKind = 4
-	// A node announced a shutdown.
+	// A node announced a shutdown, or that an announced one will not take place.
 	EventKind_EVENT_KIND_SHUTDOWN_ANNOUNCED EventKind = 5
 	// A fan changed between automatic, override and fail-safe.
 	EventKind_EVENT_KIND_FAN_MODE_CHANGED EventKind = 6
@@ -345,11 +515,11 @@ func (x EventKind) String() string {
 }
 
 func (EventKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_coordinator_v1_case_proto_enumTypes[4].Descriptor()
+	return file_bramble_coordinator_v1_case_proto_enumTypes[6].Descriptor()
 }
 
 func (EventKind) Type() protoreflect.EnumType {
-	return &file_bramble_coordinator_v1_case_proto_enumTypes[4]
+	return &file_bramble_coordinator_v1_case_proto_enumTypes[6]
 }
 
 func (x EventKind) Number() protoreflect.EnumNumber {
@@ -358,7 +528,7 @@ func (x EventKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventKind.Descriptor instead.
 func (EventKind) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{4}
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{6}
 }
 
 // Node is one board as the coordinator sees it.
@@ -695,38 +865,36 @@ type Fan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The fan's name in the case.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The commanded duty, 0 to 1.
-	DutyFraction float64 `protobuf:"fixed64,2,opt,name=duty_fraction,json=dutyFraction,proto3" json:"duty_fraction,omitempty"`
+	// The commanded duty, 0 to 1; absent for a fan that is only read.
+	DutyFraction *float64 `protobuf:"fixed64,2,opt,name=duty_fraction,json=dutyFraction,proto3,oneof" json:"duty_fraction,omitempty"`
 	// The measured speed; absent without a tach or when it could not be read.
 	Rpm *float64 `protobuf:"fixed64,3,opt,name=rpm,proto3,oneof" json:"rpm,omitempty"`
 	// Why the speed could not be read; empty otherwise.
 	TachError string `protobuf:"bytes,4,opt,name=tach_error,json=tachError,proto3" json:"tach_error,omitempty"`
+	// Why the commanded duty could not be written; empty otherwise. The fan was then left safe as far as it let itself.
+	WriteError string `protobuf:"bytes,5,opt,name=write_error,json=writeError,proto3" json:"write_error,omitempty"`
 	// Who decides the duty.
-	Mode FanMode `protobuf:"varint,5,opt,name=mode,proto3,enum=bramble.coordinator.v1.FanMode" json:"mode,omitempty"`
-	// Why the duty is what it is, in one line.
-	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The node that led the last decision.
-	Node string `protobuf:"bytes,7,opt,name=node,proto3" json:"node,omitempty"`
-	// That node's sensor.
-	Sensor string `protobuf:"bytes,8,opt,name=sensor,proto3" json:"sensor,omitempty"`
-	// That sensor's temperature.
-	Celsius float64 `protobuf:"fixed64,9,opt,name=celsius,proto3" json:"celsius,omitempty"`
-	// How far it is over its set-point; negative when cooler.
-	ErrorCelsius float64 `protobuf:"fixed64,10,opt,name=error_celsius,json=errorCelsius,proto3" json:"error_celsius,omitempty"`
+	Mode FanMode `protobuf:"varint,6,opt,name=mode,proto3,enum=bramble.coordinator.v1.FanMode" json:"mode,omitempty"`
+	// Why, in fail-safe.
+	Cause FailSafeCause `protobuf:"varint,7,opt,name=cause,proto3,enum=bramble.coordinator.v1.FailSafeCause" json:"cause,omitempty"`
+	// Why the duty is what it is, in one line for a person.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The reading that led the last decision, or is the cause of fail-safe; absent when no node counts.
+	Lead *FanLead `protobuf:"bytes,9,opt,name=lead,proto3" json:"lead,omitempty"`
 	// The terms of the last decision.
-	Terms *FanTerms `protobuf:"bytes,11,opt,name=terms,proto3" json:"terms,omitempty"`
-	// The limit that bound the duty, such as "minimum" or "slew up"; "none" when none did.
-	Bound string `protobuf:"bytes,12,opt,name=bound,proto3" json:"bound,omitempty"`
-	// The speed the fan's curve promises at this duty; 0 without a tach.
-	ExpectedRpm float64 `protobuf:"fixed64,13,opt,name=expected_rpm,json=expectedRpm,proto3" json:"expected_rpm,omitempty"`
+	Terms *FanTerms `protobuf:"bytes,10,opt,name=terms,proto3" json:"terms,omitempty"`
+	// The limit that shaped the duty last.
+	Bound FanBound `protobuf:"varint,11,opt,name=bound,proto3,enum=bramble.coordinator.v1.FanBound" json:"bound,omitempty"`
+	// The speed that the fan's curve promises of the duty it has had time to follow; absent without a tach.
+	ExpectedRpm *float64 `protobuf:"fixed64,12,opt,name=expected_rpm,json=expectedRpm,proto3,oneof" json:"expected_rpm,omitempty"`
 	// Whether the fan is judged to stand still.
-	Stalled bool `protobuf:"varint,14,opt,name=stalled,proto3" json:"stalled,omitempty"`
+	Stalled bool `protobuf:"varint,13,opt,name=stalled,proto3" json:"stalled,omitempty"`
 	// The smallest duty at which the fan is run, 0 to 1.
-	MinimumDutyFraction float64 `protobuf:"fixed64,15,opt,name=minimum_duty_fraction,json=minimumDutyFraction,proto3" json:"minimum_duty_fraction,omitempty"`
+	MinimumDutyFraction float64 `protobuf:"fixed64,14,opt,name=minimum_duty_fraction,json=minimumDutyFraction,proto3" json:"minimum_duty_fraction,omitempty"`
 	// The override in force, also while fail-safe outranks it.
-	Override *FanOverride `protobuf:"bytes,16,opt,name=override,proto3" json:"override,omitempty"`
+	Override *FanOverride `protobuf:"bytes,15,opt,name=override,proto3" json:"override,omitempty"`
 	// The nodes it cools.
-	Nodes         []string `protobuf:"bytes,17,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes         []string `protobuf:"bytes,16,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -769,8 +937,8 @@ func (x *Fan) GetName() string {
 }
 
 func (x *Fan) GetDutyFraction() float64 {
-	if x != nil {
-		return x.DutyFraction
+	if x != nil && x.DutyFraction != nil {
+		return *x.DutyFraction
 	}
 	return 0
 }
@@ -789,11 +957,25 @@ func (x *Fan) GetTachError() string {
 	return ""
 }
 
+func (x *Fan) GetWriteError() string {
+	if x != nil {
+		return x.WriteError
+	}
+	return ""
+}
+
 func (x *Fan) GetMode() FanMode {
 	if x != nil {
 		return x.Mode
 	}
 	return FanMode_FAN_MODE_UNSPECIFIED
+}
+
+func (x *Fan) GetCause() FailSafeCause {
+	if x != nil {
+		return x.Cause
+	}
+	return FailSafeCause_FAIL_SAFE_CAUSE_UNSPECIFIED
 }
 
 func (x *Fan) GetReason() string {
@@ -803,32 +985,11 @@ func (x *Fan) GetReason() string {
 	return ""
 }
 
-func (x *Fan) GetNode() string {
+func (x *Fan) GetLead() *FanLead {
 	if x != nil {
-		return x.Node
+		return x.Lead
 	}
-	return ""
-}
-
-func (x *Fan) GetSensor() string {
-	if x != nil {
-		return x.Sensor
-	}
-	return ""
-}
-
-func (x *Fan) GetCelsius() float64 {
-	if x != nil {
-		return x.Celsius
-	}
-	return 0
-}
-
-func (x *Fan) GetErrorCelsius() float64 {
-	if x != nil {
-		return x.ErrorCelsius
-	}
-	return 0
+	return nil
 }
 
 func (x *Fan) GetTerms() *FanTerms {
@@ -838,16 +999,16 @@ func (x *Fan) GetTerms() *FanTerms {
 	return nil
 }
 
-func (x *Fan) GetBound() string {
+func (x *Fan) GetBound() FanBound {
 	if x != nil {
 		return x.Bound
 	}
-	return ""
+	return FanBound_FAN_BOUND_UNSPECIFIED
 }
 
 func (x *Fan) GetExpectedRpm() float64 {
-	if x != nil {
-		return x.ExpectedRpm
+	if x != nil && x.ExpectedRpm != nil {
+		return *x.ExpectedRpm
 	}
 	return 0
 }
@@ -880,6 +1041,79 @@ func (x *Fan) GetNodes() []string {
 	return nil
 }
 
+// FanLead is the reading that a fan follows.
+type FanLead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Which sensor; empty when the node has none that can be followed.
+	Sensor string `protobuf:"bytes,2,opt,name=sensor,proto3" json:"sensor,omitempty"`
+	// The reading; absent when it is not known or not believed.
+	Celsius *float64 `protobuf:"fixed64,3,opt,name=celsius,proto3,oneof" json:"celsius,omitempty"`
+	// How far the smoothed reading is over its set-point, negative when under; absent with the reading.
+	ErrorCelsius  *float64 `protobuf:"fixed64,4,opt,name=error_celsius,json=errorCelsius,proto3,oneof" json:"error_celsius,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FanLead) Reset() {
+	*x = FanLead{}
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FanLead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FanLead) ProtoMessage() {}
+
+func (x *FanLead) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FanLead.ProtoReflect.Descriptor instead.
+func (*FanLead) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FanLead) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *FanLead) GetSensor() string {
+	if x != nil {
+		return x.Sensor
+	}
+	return ""
+}
+
+func (x *FanLead) GetCelsius() float64 {
+	if x != nil && x.Celsius != nil {
+		return *x.Celsius
+	}
+	return 0
+}
+
+func (x *FanLead) GetErrorCelsius() float64 {
+	if x != nil && x.ErrorCelsius != nil {
+		return *x.ErrorCelsius
+	}
+	return 0
+}
+
 // FanTerms are the parts of the controller's answer, as fractions of full duty.
 type FanTerms struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -899,7 +1133,7 @@ type FanTerms struct {
 
 func (x *FanTerms) Reset() {
 	*x = FanTerms{}
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[3]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1145,7 @@ func (x *FanTerms) String() string {
 func (*FanTerms) ProtoMessage() {}
 
 func (x *FanTerms) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[3]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1158,7 @@ func (x *FanTerms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FanTerms.ProtoReflect.Descriptor instead.
 func (*FanTerms) Descriptor() ([]byte, []int) {
-	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{3}
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FanTerms) GetProportional() float64 {
@@ -975,7 +1209,7 @@ type FanOverride struct {
 
 func (x *FanOverride) Reset() {
 	*x = FanOverride{}
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[4]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1221,7 @@ func (x *FanOverride) String() string {
 func (*FanOverride) ProtoMessage() {}
 
 func (x *FanOverride) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[4]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1234,7 @@ func (x *FanOverride) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FanOverride.ProtoReflect.Descriptor instead.
 func (*FanOverride) Descriptor() ([]byte, []int) {
-	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{4}
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FanOverride) GetDutyFraction() float64 {
@@ -1024,17 +1258,19 @@ type Alarm struct {
 	Kind AlarmKind `protobuf:"varint,1,opt,name=kind,proto3,enum=bramble.coordinator.v1.AlarmKind" json:"kind,omitempty"`
 	// The node or fan it is about.
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The sensor it is about; empty when it is about none. Kind, subject and sensor together name an alarm.
+	Sensor string `protobuf:"bytes,3,opt,name=sensor,proto3" json:"sensor,omitempty"`
 	// What, why and what to do, in one line.
-	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	// How long it has lasted, by a monotonic clock.
-	AgeMilliseconds uint64 `protobuf:"varint,4,opt,name=age_milliseconds,json=ageMilliseconds,proto3" json:"age_milliseconds,omitempty"`
+	AgeMilliseconds uint64 `protobuf:"varint,5,opt,name=age_milliseconds,json=ageMilliseconds,proto3" json:"age_milliseconds,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[5]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1282,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[5]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1295,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{5}
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Alarm) GetKind() AlarmKind {
@@ -1072,6 +1308,13 @@ func (x *Alarm) GetKind() AlarmKind {
 func (x *Alarm) GetSubject() string {
 	if x != nil {
 		return x.Subject
+	}
+	return ""
+}
+
+func (x *Alarm) GetSensor() string {
+	if x != nil {
+		return x.Sensor
 	}
 	return ""
 }
@@ -1105,15 +1348,19 @@ type Event struct {
 	AgeMilliseconds uint64 `protobuf:"varint,5,opt,name=age_milliseconds,json=ageMilliseconds,proto3" json:"age_milliseconds,omitempty"`
 	// The alarm's kind; unspecified for other events.
 	Alarm AlarmKind `protobuf:"varint,6,opt,name=alarm,proto3,enum=bramble.coordinator.v1.AlarmKind" json:"alarm,omitempty"`
+	// The alarm's sensor; empty where it has none.
+	Sensor string `protobuf:"bytes,7,opt,name=sensor,proto3" json:"sensor,omitempty"`
 	// The flag; unspecified for other events.
-	Flag          v1.Flag `protobuf:"varint,7,opt,name=flag,proto3,enum=bramble.agent.v1.Flag" json:"flag,omitempty"`
+	Flag v1.Flag `protobuf:"varint,8,opt,name=flag,proto3,enum=bramble.agent.v1.Flag" json:"flag,omitempty"`
+	// What was announced, a cancellation included; unspecified for other events, and where the node did not say.
+	Shutdown      v1.ShutdownKind `protobuf:"varint,9,opt,name=shutdown,proto3,enum=bramble.agent.v1.ShutdownKind" json:"shutdown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[6]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1372,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[6]
+	mi := &file_bramble_coordinator_v1_case_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1385,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{6}
+	return file_bramble_coordinator_v1_case_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -1183,11 +1430,25 @@ func (x *Event) GetAlarm() AlarmKind {
 	return AlarmKind_ALARM_KIND_UNSPECIFIED
 }
 
+func (x *Event) GetSensor() string {
+	if x != nil {
+		return x.Sensor
+	}
+	return ""
+}
+
 func (x *Event) GetFlag() v1.Flag {
 	if x != nil {
 		return x.Flag
 	}
 	return v1.Flag(0)
+}
+
+func (x *Event) GetShutdown() v1.ShutdownKind {
+	if x != nil {
+		return x.Shutdown
+	}
+	return v1.ShutdownKind(0)
 }
 
 var File_bramble_coordinator_v1_case_proto protoreflect.FileDescriptor
@@ -1224,28 +1485,38 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x05error\x18\x06 \x01(\tH\x00R\x05error\x12*\n" +
 	"\x11set_point_celsius\x18\a \x01(\x02R\x0fsetPointCelsius\x12#\n" +
 	"\rlimit_celsius\x18\b \x01(\x02R\flimitCelsiusB\a\n" +
-	"\x05value\"\xca\x04\n" +
+	"\x05value\"\xc1\x05\n" +
 	"\x03Fan\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
-	"\rduty_fraction\x18\x02 \x01(\x01R\fdutyFraction\x12\x15\n" +
-	"\x03rpm\x18\x03 \x01(\x01H\x00R\x03rpm\x88\x01\x01\x12\x1d\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12(\n" +
+	"\rduty_fraction\x18\x02 \x01(\x01H\x00R\fdutyFraction\x88\x01\x01\x12\x15\n" +
+	"\x03rpm\x18\x03 \x01(\x01H\x01R\x03rpm\x88\x01\x01\x12\x1d\n" +
 	"\n" +
-	"tach_error\x18\x04 \x01(\tR\ttachError\x123\n" +
-	"\x04mode\x18\x05 \x01(\x0e2\x1f.bramble.coordinator.v1.FanModeR\x04mode\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04node\x18\a \x01(\tR\x04node\x12\x16\n" +
-	"\x06sensor\x18\b \x01(\tR\x06sensor\x12\x18\n" +
-	"\acelsius\x18\t \x01(\x01R\acelsius\x12#\n" +
-	"\rerror_celsius\x18\n" +
-	" \x01(\x01R\ferrorCelsius\x126\n" +
-	"\x05terms\x18\v \x01(\v2 .bramble.coordinator.v1.FanTermsR\x05terms\x12\x14\n" +
-	"\x05bound\x18\f \x01(\tR\x05bound\x12!\n" +
-	"\fexpected_rpm\x18\r \x01(\x01R\vexpectedRpm\x12\x18\n" +
-	"\astalled\x18\x0e \x01(\bR\astalled\x122\n" +
-	"\x15minimum_duty_fraction\x18\x0f \x01(\x01R\x13minimumDutyFraction\x12?\n" +
-	"\boverride\x18\x10 \x01(\v2#.bramble.coordinator.v1.FanOverrideR\boverride\x12\x14\n" +
-	"\x05nodes\x18\x11 \x03(\tR\x05nodesB\x06\n" +
-	"\x04_rpm\"\xab\x01\n" +
+	"tach_error\x18\x04 \x01(\tR\ttachError\x12\x1f\n" +
+	"\vwrite_error\x18\x05 \x01(\tR\n" +
+	"writeError\x123\n" +
+	"\x04mode\x18\x06 \x01(\x0e2\x1f.bramble.coordinator.v1.FanModeR\x04mode\x12;\n" +
+	"\x05cause\x18\a \x01(\x0e2%.bramble.coordinator.v1.FailSafeCauseR\x05cause\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x123\n" +
+	"\x04lead\x18\t \x01(\v2\x1f.bramble.coordinator.v1.FanLeadR\x04lead\x126\n" +
+	"\x05terms\x18\n" +
+	" \x01(\v2 .bramble.coordinator.v1.FanTermsR\x05terms\x126\n" +
+	"\x05bound\x18\v \x01(\x0e2 .bramble.coordinator.v1.FanBoundR\x05bound\x12&\n" +
+	"\fexpected_rpm\x18\f \x01(\x01H\x02R\vexpectedRpm\x88\x01\x01\x12\x18\n" +
+	"\astalled\x18\r \x01(\bR\astalled\x122\n" +
+	"\x15minimum_duty_fraction\x18\x0e \x01(\x01R\x13minimumDutyFraction\x12?\n" +
+	"\boverride\x18\x0f \x01(\v2#.bramble.coordinator.v1.FanOverrideR\boverride\x12\x14\n" +
+	"\x05nodes\x18\x10 \x03(\tR\x05nodesB\x10\n" +
+	"\x0e_duty_fractionB\x06\n" +
+	"\x04_rpmB\x0f\n" +
+	"\r_expected_rpm\"\x9c\x01\n" +
+	"\aFanLead\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06sensor\x18\x02 \x01(\tR\x06sensor\x12\x1d\n" +
+	"\acelsius\x18\x03 \x01(\x01H\x00R\acelsius\x88\x01\x01\x12(\n" +
+	"\rerror_celsius\x18\x04 \x01(\x01H\x01R\ferrorCelsius\x88\x01\x01B\n" +
+	"\n" +
+	"\b_celsiusB\x10\n" +
+	"\x0e_error_celsius\"\xab\x01\n" +
 	"\bFanTerms\x12\"\n" +
 	"\fproportional\x18\x01 \x01(\x01R\fproportional\x12\x1a\n" +
 	"\bintegral\x18\x02 \x01(\x01R\bintegral\x12\x1e\n" +
@@ -1256,20 +1527,23 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\tunlimited\x18\x05 \x01(\x01R\tunlimited\"i\n" +
 	"\vFanOverride\x12#\n" +
 	"\rduty_fraction\x18\x01 \x01(\x01R\fdutyFraction\x125\n" +
-	"\x16remaining_milliseconds\x18\x02 \x01(\x04R\x15remainingMilliseconds\"\x9d\x01\n" +
+	"\x16remaining_milliseconds\x18\x02 \x01(\x04R\x15remainingMilliseconds\"\xb5\x01\n" +
 	"\x05Alarm\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.bramble.coordinator.v1.AlarmKindR\x04kind\x12\x18\n" +
-	"\asubject\x18\x02 \x01(\tR\asubject\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\x12)\n" +
-	"\x10age_milliseconds\x18\x04 \x01(\x04R\x0fageMilliseconds\"\x9a\x02\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
+	"\x06sensor\x18\x03 \x01(\tR\x06sensor\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12)\n" +
+	"\x10age_milliseconds\x18\x05 \x01(\x04R\x0fageMilliseconds\"\xee\x02\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x125\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.bramble.coordinator.v1.EventKindR\x04kind\x12\x18\n" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12)\n" +
 	"\x10age_milliseconds\x18\x05 \x01(\x04R\x0fageMilliseconds\x127\n" +
-	"\x05alarm\x18\x06 \x01(\x0e2!.bramble.coordinator.v1.AlarmKindR\x05alarm\x12*\n" +
-	"\x04flag\x18\a \x01(\x0e2\x16.bramble.agent.v1.FlagR\x04flag*~\n" +
+	"\x05alarm\x18\x06 \x01(\x0e2!.bramble.coordinator.v1.AlarmKindR\x05alarm\x12\x16\n" +
+	"\x06sensor\x18\a \x01(\tR\x06sensor\x12*\n" +
+	"\x04flag\x18\b \x01(\x0e2\x16.bramble.agent.v1.FlagR\x04flag\x12:\n" +
+	"\bshutdown\x18\t \x01(\x0e2\x1e.bramble.agent.v1.ShutdownKindR\bshutdown*~\n" +
 	"\bPresence\x12\x18\n" +
 	"\x14PRESENCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRESENCE_CONNECTING\x10\x01\x12\x11\n" +
@@ -1280,12 +1554,37 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x16RAIL_STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rRAIL_STATE_ON\x10\x01\x12\x12\n" +
 	"\x0eRAIL_STATE_OFF\x10\x02\x12\x16\n" +
-	"\x12RAIL_STATE_UNKNOWN\x10\x03*j\n" +
+	"\x12RAIL_STATE_UNKNOWN\x10\x03*\x82\x01\n" +
 	"\aFanMode\x12\x18\n" +
 	"\x14FAN_MODE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FAN_MODE_AUTOMATIC\x10\x01\x12\x15\n" +
 	"\x11FAN_MODE_OVERRIDE\x10\x02\x12\x16\n" +
-	"\x12FAN_MODE_FAIL_SAFE\x10\x03*\xb1\x02\n" +
+	"\x12FAN_MODE_FAIL_SAFE\x10\x03\x12\x16\n" +
+	"\x12FAN_MODE_READ_ONLY\x10\x04*\x94\x02\n" +
+	"\rFailSafeCause\x12\x1f\n" +
+	"\x1bFAIL_SAFE_CAUSE_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dFAIL_SAFE_CAUSE_CONFIGURATION\x10\x01\x12 \n" +
+	"\x1cFAIL_SAFE_CAUSE_WRITE_FAILED\x10\x02\x12\x1b\n" +
+	"\x17FAIL_SAFE_CAUSE_STALLED\x10\x03\x12\x1f\n" +
+	"\x1bFAIL_SAFE_CAUSE_TACH_FAILED\x10\x04\x12\x1e\n" +
+	"\x1aFAIL_SAFE_CAUSE_OVER_LIMIT\x10\x05\x12\x1c\n" +
+	"\x18FAIL_SAFE_CAUSE_STARTING\x10\x06\x12!\n" +
+	"\x1dFAIL_SAFE_CAUSE_INPUT_UNKNOWN\x10\a*\xbf\x02\n" +
+	"\bFanBound\x12\x19\n" +
+	"\x15FAN_BOUND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eFAN_BOUND_NONE\x10\x01\x12\x15\n" +
+	"\x11FAN_BOUND_MINIMUM\x10\x02\x12\x15\n" +
+	"\x11FAN_BOUND_MAXIMUM\x10\x03\x12\x15\n" +
+	"\x11FAN_BOUND_SLEW_UP\x10\x04\x12\x17\n" +
+	"\x13FAN_BOUND_SLEW_DOWN\x10\x05\x12\x17\n" +
+	"\x13FAN_BOUND_DEAD_BAND\x10\x06\x12\x18\n" +
+	"\x14FAN_BOUND_RESOLUTION\x10\a\x12\x17\n" +
+	"\x13FAN_BOUND_BOOT_HOLD\x10\b\x12\x17\n" +
+	"\x13FAN_BOUND_FAIL_SAFE\x10\t\x12\x16\n" +
+	"\x12FAN_BOUND_OVERRIDE\x10\n" +
+	"\x12\x15\n" +
+	"\x11FAN_BOUND_STOPPED\x10\v\x12\x12\n" +
+	"\x0eFAN_BOUND_KICK\x10\f*\xb1\x02\n" +
 	"\tAlarmKind\x12\x1a\n" +
 	"\x16ALARM_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALARM_KIND_NODE_STALE\x10\x01\x12\x1f\n" +
@@ -1322,49 +1621,56 @@ func file_bramble_coordinator_v1_case_proto_rawDescGZIP() []byte {
 	return file_bramble_coordinator_v1_case_proto_rawDescData
 }
 
-var file_bramble_coordinator_v1_case_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bramble_coordinator_v1_case_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_bramble_coordinator_v1_case_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_bramble_coordinator_v1_case_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_bramble_coordinator_v1_case_proto_goTypes = []any{
 	(Presence)(0),         // 0: bramble.coordinator.v1.Presence
 	(RailState)(0),        // 1: bramble.coordinator.v1.RailState
 	(FanMode)(0),          // 2: bramble.coordinator.v1.FanMode
-	(AlarmKind)(0),        // 3: bramble.coordinator.v1.AlarmKind
-	(EventKind)(0),        // 4: bramble.coordinator.v1.EventKind
-	(*Node)(nil),          // 5: bramble.coordinator.v1.Node
-	(*Measurement)(nil),   // 6: bramble.coordinator.v1.Measurement
-	(*Fan)(nil),           // 7: bramble.coordinator.v1.Fan
-	(*FanTerms)(nil),      // 8: bramble.coordinator.v1.FanTerms
-	(*FanOverride)(nil),   // 9: bramble.coordinator.v1.FanOverride
-	(*Alarm)(nil),         // 10: bramble.coordinator.v1.Alarm
-	(*Event)(nil),         // 11: bramble.coordinator.v1.Event
-	(*v1.Board)(nil),      // 12: bramble.agent.v1.Board
-	(*v1.Throttling)(nil), // 13: bramble.agent.v1.Throttling
-	(v1.ShutdownKind)(0),  // 14: bramble.agent.v1.ShutdownKind
-	(*v1.Capability)(nil), // 15: bramble.agent.v1.Capability
-	(v1.SensorKind)(0),    // 16: bramble.agent.v1.SensorKind
-	(v1.Flag)(0),          // 17: bramble.agent.v1.Flag
+	(FailSafeCause)(0),    // 3: bramble.coordinator.v1.FailSafeCause
+	(FanBound)(0),         // 4: bramble.coordinator.v1.FanBound
+	(AlarmKind)(0),        // 5: bramble.coordinator.v1.AlarmKind
+	(EventKind)(0),        // 6: bramble.coordinator.v1.EventKind
+	(*Node)(nil),          // 7: bramble.coordinator.v1.Node
+	(*Measurement)(nil),   // 8: bramble.coordinator.v1.Measurement
+	(*Fan)(nil),           // 9: bramble.coordinator.v1.Fan
+	(*FanLead)(nil),       // 10: bramble.coordinator.v1.FanLead
+	(*FanTerms)(nil),      // 11: bramble.coordinator.v1.FanTerms
+	(*FanOverride)(nil),   // 12: bramble.coordinator.v1.FanOverride
+	(*Alarm)(nil),         // 13: bramble.coordinator.v1.Alarm
+	(*Event)(nil),         // 14: bramble.coordinator.v1.Event
+	(*v1.Board)(nil),      // 15: bramble.agent.v1.Board
+	(*v1.Throttling)(nil), // 16: bramble.agent.v1.Throttling
+	(v1.ShutdownKind)(0),  // 17: bramble.agent.v1.ShutdownKind
+	(*v1.Capability)(nil), // 18: bramble.agent.v1.Capability
+	(v1.SensorKind)(0),    // 19: bramble.agent.v1.SensorKind
+	(v1.Flag)(0),          // 20: bramble.agent.v1.Flag
 }
 var file_bramble_coordinator_v1_case_proto_depIdxs = []int32{
 	0,  // 0: bramble.coordinator.v1.Node.presence:type_name -> bramble.coordinator.v1.Presence
-	12, // 1: bramble.coordinator.v1.Node.board:type_name -> bramble.agent.v1.Board
-	6,  // 2: bramble.coordinator.v1.Node.measurements:type_name -> bramble.coordinator.v1.Measurement
-	13, // 3: bramble.coordinator.v1.Node.throttling:type_name -> bramble.agent.v1.Throttling
-	14, // 4: bramble.coordinator.v1.Node.announced_shutdown:type_name -> bramble.agent.v1.ShutdownKind
+	15, // 1: bramble.coordinator.v1.Node.board:type_name -> bramble.agent.v1.Board
+	8,  // 2: bramble.coordinator.v1.Node.measurements:type_name -> bramble.coordinator.v1.Measurement
+	16, // 3: bramble.coordinator.v1.Node.throttling:type_name -> bramble.agent.v1.Throttling
+	17, // 4: bramble.coordinator.v1.Node.announced_shutdown:type_name -> bramble.agent.v1.ShutdownKind
 	1,  // 5: bramble.coordinator.v1.Node.rail:type_name -> bramble.coordinator.v1.RailState
-	15, // 6: bramble.coordinator.v1.Node.capabilities:type_name -> bramble.agent.v1.Capability
-	16, // 7: bramble.coordinator.v1.Measurement.kind:type_name -> bramble.agent.v1.SensorKind
+	18, // 6: bramble.coordinator.v1.Node.capabilities:type_name -> bramble.agent.v1.Capability
+	19, // 7: bramble.coordinator.v1.Measurement.kind:type_name -> bramble.agent.v1.SensorKind
 	2,  // 8: bramble.coordinator.v1.Fan.mode:type_name -> bramble.coordinator.v1.FanMode
-	8,  // 9: bramble.coordinator.v1.Fan.terms:type_name -> bramble.coordinator.v1.FanTerms
-	9,  // 10: bramble.coordinator.v1.Fan.override:type_name -> bramble.coordinator.v1.FanOverride
-	3,  // 11: bramble.coordinator.v1.Alarm.kind:type_name -> bramble.coordinator.v1.AlarmKind
-	4,  // 12: bramble.coordinator.v1.Event.kind:type_name -> bramble.coordinator.v1.EventKind
-	3,  // 13: bramble.coordinator.v1.Event.alarm:type_name -> bramble.coordinator.v1.AlarmKind
-	17, // 14: bramble.coordinator.v1.Event.flag:type_name -> bramble.agent.v1.Flag
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	3,  // 9: bramble.coordinator.v1.Fan.cause:type_name -> bramble.coordinator.v1.FailSafeCause
+	10, // 10: bramble.coordinator.v1.Fan.lead:type_name -> bramble.coordinator.v1.FanLead
+	11, // 11: bramble.coordinator.v1.Fan.terms:type_name -> bramble.coordinator.v1.FanTerms
+	4,  // 12: bramble.coordinator.v1.Fan.bound:type_name -> bramble.coordinator.v1.FanBound
+	12, // 13: bramble.coordinator.v1.Fan.override:type_name -> bramble.coordinator.v1.FanOverride
+	5,  // 14: bramble.coordinator.v1.Alarm.kind:type_name -> bramble.coordinator.v1.AlarmKind
+	6,  // 15: bramble.coordinator.v1.Event.kind:type_name -> bramble.coordinator.v1.EventKind
+	5,  // 16: bramble.coordinator.v1.Event.alarm:type_name -> bramble.coordinator.v1.AlarmKind
+	20, // 17: bramble.coordinator.v1.Event.flag:type_name -> bramble.agent.v1.Flag
+	17, // 18: bramble.coordinator.v1.Event.shutdown:type_name -> bramble.agent.v1.ShutdownKind
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_bramble_coordinator_v1_case_proto_init() }
@@ -1380,13 +1686,14 @@ func file_bramble_coordinator_v1_case_proto_init() {
 		(*Measurement_Error)(nil),
 	}
 	file_bramble_coordinator_v1_case_proto_msgTypes[2].OneofWrappers = []any{}
+	file_bramble_coordinator_v1_case_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bramble_coordinator_v1_case_proto_rawDesc), len(file_bramble_coordinator_v1_case_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   7,
+			NumEnums:      7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

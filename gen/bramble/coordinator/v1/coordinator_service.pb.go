@@ -426,8 +426,8 @@ func (*SetFanRequest_Automatic) isSetFanRequest_Setting() {}
 // SetFanOverride holds a duty for a while.
 type SetFanOverride struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The duty: 0 where the fan may stop, otherwise from the fan's minimum duty to 1.
-	DutyFraction float64 `protobuf:"fixed64,1,opt,name=duty_fraction,json=dutyFraction,proto3" json:"duty_fraction,omitempty"`
+	// The duty: 0 where the fan may stop, otherwise from the fan's minimum duty to 1. It must be said.
+	DutyFraction *float64 `protobuf:"fixed64,1,opt,name=duty_fraction,json=dutyFraction,proto3,oneof" json:"duty_fraction,omitempty"`
 	// For how long: 1 second to 24 hours.
 	Hold          *durationpb.Duration `protobuf:"bytes,2,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -465,8 +465,8 @@ func (*SetFanOverride) Descriptor() ([]byte, []int) {
 }
 
 func (x *SetFanOverride) GetDutyFraction() float64 {
-	if x != nil {
-		return x.DutyFraction
+	if x != nil && x.DutyFraction != nil {
+		return *x.DutyFraction
 	}
 	return 0
 }
@@ -722,10 +722,11 @@ const file_bramble_coordinator_v1_coordinator_service_proto_rawDesc = "" +
 	"\x03fan\x18\x01 \x01(\tR\x03fan\x12D\n" +
 	"\boverride\x18\x02 \x01(\v2&.bramble.coordinator.v1.SetFanOverrideH\x00R\boverride\x12G\n" +
 	"\tautomatic\x18\x03 \x01(\v2'.bramble.coordinator.v1.SetFanAutomaticH\x00R\tautomaticB\t\n" +
-	"\asetting\"d\n" +
-	"\x0eSetFanOverride\x12#\n" +
-	"\rduty_fraction\x18\x01 \x01(\x01R\fdutyFraction\x12-\n" +
-	"\x04hold\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"\x11\n" +
+	"\asetting\"{\n" +
+	"\x0eSetFanOverride\x12(\n" +
+	"\rduty_fraction\x18\x01 \x01(\x01H\x00R\fdutyFraction\x88\x01\x01\x12-\n" +
+	"\x04hold\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04holdB\x10\n" +
+	"\x0e_duty_fraction\"\x11\n" +
 	"\x0fSetFanAutomatic\"?\n" +
 	"\x0eSetFanResponse\x12-\n" +
 	"\x03fan\x18\x01 \x01(\v2\x1b.bramble.coordinator.v1.FanR\x03fan\"/\n" +
@@ -819,6 +820,7 @@ func file_bramble_coordinator_v1_coordinator_service_proto_init() {
 		(*SetFanRequest_Override)(nil),
 		(*SetFanRequest_Automatic)(nil),
 	}
+	file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
