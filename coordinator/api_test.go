@@ -122,7 +122,7 @@ func TestSetFanOnABrokenOutput(t *testing.T) {
 		_, err := client.SetFan(t.Context(), &coordinatorv1.SetFanRequest{Setting: &coordinatorv1.SetFanRequest_Override{
 			Override: &coordinatorv1.SetFanOverride{DutyFraction: new(0.4), Hold: durationpb.New(time.Hour)},
 		}})
-		if s := status.Convert(err); s.Code() != codes.Unavailable || !strings.Contains(s.Message(), "no such device") {
+		if s := status.Convert(err); s.Code() != codes.Internal || !strings.Contains(s.Message(), "no such device") {
 			t.Errorf("%s: %s", s.Code(), s.Message())
 		}
 		got, err := client.GetFan(t.Context(), &coordinatorv1.GetFanRequest{})

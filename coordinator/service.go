@@ -218,7 +218,7 @@ func toStatus(err error) error {
 		code = codes.InvalidArgument
 	case errors.Is(err, core.ErrReadOnly):
 		code = codes.FailedPrecondition
-	case errors.Is(err, ErrNotRunning), errors.Is(err, ErrOutput):
+	case errors.Is(err, ErrNotRunning):
 		code = codes.Unavailable
 	case behind, errors.Is(err, errCrowded):
 		code = codes.ResourceExhausted

@@ -42,7 +42,7 @@ type CoordinatorServiceClient interface {
 	GetFan(ctx context.Context, in *GetFanRequest, opts ...grpc.CallOption) (*GetFanResponse, error)
 	// SetFan sets a duty for a while, or gives the fan back to the controller. An override never outranks fail-safe or a
 	// board at its limit. A duty or a time out of range is INVALID_ARGUMENT and changes nothing; a fan that is only read is
-	// FAILED_PRECONDITION. A fan whose output did not take the duty is UNAVAILABLE: the override stands and is tried again.
+	// FAILED_PRECONDITION. A fan whose output did not take the duty is INTERNAL: the override stands and is tried again.
 	SetFan(ctx context.Context, in *SetFanRequest, opts ...grpc.CallOption) (*SetFanResponse, error)
 	// Watch sends the whole case at once, then every change, and a heartbeat in each second without one. Nodes and fans
 	// conflate for a slow reader; events do not, and a reader too slow for them is ended with RESOURCE_EXHAUSTED.
@@ -130,7 +130,7 @@ type CoordinatorServiceServer interface {
 	GetFan(context.Context, *GetFanRequest) (*GetFanResponse, error)
 	// SetFan sets a duty for a while, or gives the fan back to the controller. An override never outranks fail-safe or a
 	// board at its limit. A duty or a time out of range is INVALID_ARGUMENT and changes nothing; a fan that is only read is
-	// FAILED_PRECONDITION. A fan whose output did not take the duty is UNAVAILABLE: the override stands and is tried again.
+	// FAILED_PRECONDITION. A fan whose output did not take the duty is INTERNAL: the override stands and is tried again.
 	SetFan(context.Context, *SetFanRequest) (*SetFanResponse, error)
 	// Watch sends the whole case at once, then every change, and a heartbeat in each second without one. Nodes and fans
 	// conflate for a slow reader; events do not, and a reader too slow for them is ended with RESOURCE_EXHAUSTED.
