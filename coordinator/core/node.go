@@ -59,6 +59,7 @@ type node struct {
 
 	announced ShutdownKind // and not yet carried out; unspecified for none
 	booting   time.Time    // until then it may be booting; zero when it is not
+	rose      time.Time    // when its rail went on, the last time that this explained a silence
 	rail      RailState    // RailNone until it was seen
 }
 
@@ -80,6 +81,9 @@ func (c *Core) hear(n *node, m *Message) {
 	}
 	if at := c.now.Add(-max(m.Age, 0)); at.After(before) {
 		n.sampled = at
+	}
+	if n.announced == ShutdownUnspecified && n.sampled.After(n.rose) {
+		n.booting = time.Time{} // it is up since the rail's rise, and may be silent no longer
 	}
 	rejoined := false
 	if m.Info != nil {
@@ -162,7 +166,10 @@ func (c *Core) observe(n *node, ev RailObserved) {
 		n.booting = time.Time{}
 	case state == RailOn && before == RailOff:
 		n.announced = ShutdownUnspecified
-		n.booting = c.now.Add(n.cfg.BootDeadline)
+		if n.rose.IsZero() || n.sampled.After(n.rose) {
+			n.rose = c.now // else it went on before, and nothing came: no second wait
+		}
+		n.booting = n.rose.Add(n.cfg.BootDeadline)
 	}
 	if before != RailNone || state == RailUnknown {
 		c.publish(Report{Kind: ReportRailChanged, Subject: n.cfg.Name, Message: n.cfg.Name + text})
