@@ -7,10 +7,10 @@ BINARIES := ./agent/cmd/... ./coordinator/cmd/... ./sim/cmd/...
 GOFILES   = $(shell git ls-files '*.go' | grep -v '^gen/')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build lock
+.PHONY: help run test test-system lint generate build lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run the whole case, simulated, on this machine: agents, coordinator, live view
 	@echo "building the simulator; the first time this fetches modules and takes about a minute"
@@ -21,13 +21,17 @@ test: ## every test that needs only Go, with the race detector
 	$(GO) test -count=1 -run TestVirtualHour ./sim/mesh
 	$(GO) test -count=1 ./internal/arrows
 
+test-system: ## the binaries on Debian's kernel in virtual machines and on emulated boards; root and Debian's packages
+	$(GO) test -tags system -p 1 -count=1 -v -timeout 40m ./sim/machines/...
+
 lint: ## contracts, breaking changes, vet, staticcheck, go fix, gofmt
 	$(TOOL) buf lint
 	$(TOOL) buf format --diff --exit-code
 	$(TOOL) buf breaking --against proto/lock.binpb
 	$(GO) vet ./...
 	GOARCH=arm GOARM=6 $(GO) vet ./agent/... ./coordinator/... ./host/...
-	$(TOOL) staticcheck ./...
+	$(GO) vet -tags system ./sim/machines/...
+	$(TOOL) staticcheck -tags system ./...
 	@fixes=$$($(GO) fix -diff $$($(GO) list ./... | grep -v /gen/) 2>&1); [ -z "$$fixes" ] || { echo "$$fixes"; echo "run 'go fix' on these"; exit 1; }
 	@files=$$(gofmt -l $(GOFILES)); [ -z "$$files" ] || { echo "run gofmt -w on: $$files"; exit 1; }
 
