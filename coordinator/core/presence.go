@@ -92,7 +92,7 @@ func (n *node) away() string {
 	switch {
 	case n.cfg.Maintenance:
 		return "it is in maintenance"
-	case n.rail == RailOff:
+	case n.rail == RailOff && gone: // who speaks is not without power
 		return "its rail is off"
 	case n.announced == ShutdownPowerOff && gone:
 		return "it announced that it powers off"

@@ -29,6 +29,7 @@ type knowledge struct {
 	hold   time.Duration // it may be booting until then
 	rose   time.Duration // when its rail went on, where that is why; less than 0 when it did not
 	risen  bool          // that is why
+	degree float64       // what it said last; NaN when its sensor failed
 	off    bool          // its rail is seen off
 	leaves bool          // it announced a power-off
 }
@@ -87,7 +88,7 @@ func (o *ordeal) said(ev core.NodeMessage) {
 		return // broken on purpose
 	}
 	k, a := &o.sure[o.index(ev.Node)], o.agent(ev.Node)
-	k.fresh = max(k.fresh, o.at-ev.Message.Age)
+	k.fresh, k.degree = max(k.fresh, o.at-ev.Message.Age), a.celsius[0]
 	if slices.ContainsFunc(a.celsius, func(c float64) bool { return c >= -40 && c <= 125 }) {
 		k.good = k.fresh
 	}
@@ -139,9 +140,12 @@ func (o *ordeal) judge() {
 		}
 		for _, name := range f.Nodes {
 			k, a, n := o.sure[o.index(name)], o.agent(name), o.cfg.Nodes[o.index(name)]
-			gone := k.leaves && (!a.open || o.at-k.fresh >= 3*time.Second)
-			if n.Maintenance || k.off || gone || o.at < k.hold && o.at-k.fresh >= 3*time.Second {
+			gone := (k.off || k.leaves) && (!a.open || o.at-k.fresh >= 3*time.Second)
+			if n.Maintenance || gone || o.at < k.hold && o.at-k.fresh >= 3*time.Second {
 				continue
+			}
+			if !gone && a.open && o.at-k.fresh < 2*time.Second && k.degree >= 80 && f.Duty != 1 {
+				o.t.Fatalf("%s: %s is heard at %g C and %s at %g, not full: %s\n%s", o.at, name, k.degree, f.Name, f.Duty, f.Reason, o.log.String())
 			}
 			if o.at-max(k.good, 0) >= 5*time.Second && f.Duty != 1 {
 				o.t.Fatalf("%s: %s unknown since %s and %s at %g, not full: %s\n%s", o.at, name, k.good, f.Name, f.Duty, f.Reason, o.log.String())
