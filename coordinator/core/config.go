@@ -47,6 +47,10 @@ type NodeConfig struct {
 	// BootDeadline is how long it may take from an announced reboot, or the rise of its rail, to its first sample.
 	// Default 120 s, allowed 5 s to 1 h.
 	BootDeadline time.Duration
+	// StopDeadline is how long it may take from its last sample, after it announced a power-off, until its rail is seen
+	// off: a board that hangs on its way down is powered and hot. Default 180 s, allowed 5 s to 1 h. It does not bind a
+	// node without a rail, or whose rail cannot be read: that one halted, still powered, as far as anyone can tell.
+	StopDeadline time.Duration
 }
 
 // FanConfig is one fan.
@@ -112,6 +116,7 @@ func (f *faults) node(path string, n NodeConfig, names map[string]bool) {
 		f.add(path+"SetPointCelsius", n.SetPointCelsius, "must be less than LimitCelsius, which is %g", n.LimitCelsius)
 	}
 	f.duration(path+"BootDeadline", n.BootDeadline, 5*time.Second, time.Hour)
+	f.duration(path+"StopDeadline", n.StopDeadline, 5*time.Second, time.Hour)
 }
 
 func (f *faults) fan(path string, fc FanConfig, fans, nodes map[string]bool) {
@@ -181,6 +186,7 @@ func (cfg Config) withDefaults() Config {
 	cfg.Nodes = slices.Clone(cfg.Nodes)
 	for i := range cfg.Nodes {
 		or(&cfg.Nodes[i].BootDeadline, 120*time.Second)
+		or(&cfg.Nodes[i].StopDeadline, 180*time.Second)
 	}
 	cfg.Fans = slices.Clone(cfg.Fans)
 	for i := range cfg.Fans {

@@ -30,10 +30,16 @@
 // configured one, or the board's, or the sensor's.
 //
 // Whatever is not known counts as hot, and the fan package sees to it that the fan is at full when it has not been known
-// for 5 s. This includes a node that has never answered. Only who is known to be absent is left out: in maintenance, its
-// rail seen off, or gone after it announced a power-off. From an announced reboot or a rail's rise to the first sample
-// of the new boot, at most the boot deadline, the node holds the fan up instead. One failed sensor is an alarm; when it
-// leaves its node without any temperature to follow, its last value grows old as if the node were silent.
+// for 5 s. This includes a node that has never answered. Only who is known to be absent is left out: in maintenance, or
+// not heard while its rail is seen off, or gone after it announced a power-off. One that announced it without a rail, or
+// with a rail that cannot be read, is believed to have halted, still powered, once its stream has ended. With a rail that
+// is seen on it is believed until the stop deadline: then it hangs. Who is heard is always judged, whatever its rail
+// seems to be and whatever it announced.
+//
+// From an announced reboot to the start of the new boot, or from a rail's rise to the first sample after it, at most the
+// boot deadline, the node holds the fan up instead. A rail that rises once more before anything was heard explains no more
+// silence. One failed sensor is an alarm; when it leaves its node without any temperature to follow, its last value grows
+// old as if the node were silent.
 //
 // # Guarantees
 //

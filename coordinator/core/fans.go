@@ -111,7 +111,7 @@ func (c *Core) control(f *fanState) {
 
 // heed adds what a fan must know of one node.
 func (c *Core) heed(inputs []fan.NodeInput, n *node, setPoint float64) []fan.NodeInput {
-	if n.away() != "" {
+	if c.away(n) != "" {
 		return inputs
 	}
 	if n.holding(c.now) {

@@ -8,7 +8,7 @@ import (
 // judge brings a node's presence and its alarms to what they should be now.
 func (c *Core) judge(n *node) {
 	c.present(n)
-	away := n.away()
+	away := c.away(n)
 	alone := away == "" && !n.holding(c.now) // nothing explains its silence
 	over := c.because(n, away)
 	c.alarm(&n.raised, AlarmNodeUnreachable, alone && n.presence == PresenceUnreachable, n.cfg.Name, "", func() string {
@@ -83,29 +83,35 @@ func (c *Core) deadline(n *node) time.Time {
 	if n.holding(c.now) {
 		soon(n.booting)
 	}
+	if until := c.stopped(n); n.announced == ShutdownPowerOff && c.now.Before(until) {
+		soon(until)
+	}
 	return at
 }
 
 // away says why a node is known to be without power, or to be left alone; empty when it is not.
-func (n *node) away() string {
+func (c *Core) away(n *node) string {
 	gone := n.link != linkOpen || n.presence != PresenceLive
 	switch {
 	case n.cfg.Maintenance:
 		return "it is in maintenance"
 	case n.rail == RailOff && gone: // who speaks is not without power
 		return "its rail is off"
-	case n.announced == ShutdownPowerOff && gone:
+	case n.announced == ShutdownPowerOff && gone && !(n.rail == RailOn && !c.now.Before(c.stopped(n))):
 		return "it announced that it powers off"
 	}
 	return ""
 }
+
+// stopped is when a node that announced a power-off must have its rail off, if that is seen on.
+func (c *Core) stopped(n *node) time.Time { return c.since(n).Add(n.cfg.StopDeadline) }
 
 // holding reports whether a node may be booting.
 func (n *node) holding(now time.Time) bool { return now.Before(n.booting) }
 
 // why says in one line why a node is not live.
 func (c *Core) why(n *node) string {
-	switch away := n.away(); {
+	switch away := c.away(n); {
 	case away != "":
 		return away
 	case n.holding(c.now) && n.announced == ShutdownReboot:
@@ -114,6 +120,8 @@ func (c *Core) why(n *node) string {
 		return "it boots"
 	case n.announced == ShutdownReboot:
 		return fmt.Sprintf("it announced a reboot and was not heard within %s", n.cfg.BootDeadline)
+	case n.announced == ShutdownPowerOff && n.presence != PresenceLive:
+		return fmt.Sprintf("it announced a power-off, and %s after its last sample its rail is still on", n.cfg.StopDeadline)
 	case !n.booting.IsZero():
 		return fmt.Sprintf("its rail went on and it was not heard within %s", n.cfg.BootDeadline)
 	case n.link == linkOpen:
@@ -140,13 +148,13 @@ func (c *Core) because(n *node, away string) string {
 }
 
 // counted reports whether what a node last said is still held against it.
-func (n *node) counted() bool {
-	return n.away() == "" && (n.presence == PresenceLive || n.presence == PresenceStale)
+func (c *Core) counted(n *node) bool {
+	return c.away(n) == "" && (n.presence == PresenceLive || n.presence == PresenceStale)
 }
 
 // supply brings the alarm about the supply to what the flag says.
 func (c *Core) supply(n *node) {
-	c.alarm(&n.raised, AlarmUnderVoltage, n.counted() && n.flags[FlagUnderVoltage].Active, n.cfg.Name, "", func() string {
+	c.alarm(&n.raised, AlarmUnderVoltage, c.counted(n) && n.flags[FlagUnderVoltage].Active, n.cfg.Name, "", func() string {
 		return n.cfg.Name + "'s supply is below its threshold, about 4.63 V: check its cable, the converter and what else draws current"
 	}, "its supply is well or no longer known")
 }
@@ -156,7 +164,7 @@ func (c *Core) try(n *node, s *sensor) {
 	if !s.Kind.Temperature() {
 		return
 	}
-	counted := n.counted()
+	counted := c.counted(n)
 	failed := s.reading.Error != ""
 	c.alarm(&s.raised, AlarmSensorFailed, counted && failed && n.followed(s), n.cfg.Name, s.Name, func() string {
 		what := "its fans follow the node's other temperatures"

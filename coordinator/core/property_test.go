@@ -31,6 +31,7 @@ type knowledge struct {
 	risen  bool          // that is why
 	degree float64       // what it said last; NaN when its sensor failed
 	off    bool          // its rail is seen off
+	on     bool          // its rail is seen on
 	leaves bool          // it announced a power-off
 }
 
@@ -71,7 +72,7 @@ func (o *ordeal) saw(ev core.Event, effects []core.Effect) {
 			}
 			k.hold, k.risen, k.leaves = k.rose+o.deadline(ev.Node), true, false
 		}
-		k.off = !ev.On && ev.Err == nil
+		k.on, k.off = ev.On && ev.Err == nil, !ev.On && ev.Err == nil
 		if k.off {
 			k.hold = -1
 		}
@@ -140,7 +141,8 @@ func (o *ordeal) judge() {
 		}
 		for _, name := range f.Nodes {
 			k, a, n := o.sure[o.index(name)], o.agent(name), o.cfg.Nodes[o.index(name)]
-			gone := (k.off || k.leaves) && (!a.open || o.at-k.fresh >= 3*time.Second)
+			left := k.leaves && !(k.on && o.at-k.fresh >= 180*time.Second)
+			gone := (k.off || left) && (!a.open || o.at-k.fresh >= 3*time.Second)
 			if n.Maintenance || gone || o.at < k.hold && o.at-k.fresh >= 3*time.Second {
 				continue
 			}
