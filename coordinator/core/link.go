@@ -38,7 +38,7 @@ func (c *Core) dialAll() {
 
 func (c *Core) dial(n *node, window time.Duration) {
 	after := time.Duration(c.random.Int64N(int64(window)))
-	n.link, n.linkSince = linkDialling, c.now.Add(after)
+	n.link, n.linkSince, n.sequence = linkDialling, c.now.Add(after), 0 // a dial that fails is no stream that lasted
 	c.soon(n.linkSince.Add(dialTimeout))
 	c.emit(Connect{Node: n.cfg.Name, After: after})
 }
