@@ -17,8 +17,9 @@ const (
 	// spread is the window of the very first dials, for each node of the case: a handshake takes a master about a
 	// millisecond, and a thousand at once would starve each other.
 	spread = 3 * time.Millisecond
-	// maxSensors is far more than any board has.
+	// maxSensors is far more than any board has, and maxEdges more than flags rise and fall between two samples.
 	maxSensors = 256
+	maxEdges   = 512
 )
 
 // link is where a node's stream stands.
@@ -109,6 +110,8 @@ func (n *node) outOfOrder(m *Message) string {
 		return fmt.Sprintf("its stream sent message %d where %d was due", m.Sequence, n.sequence+1)
 	case m.Sequence == 1 && m.Info == nil:
 		return "its stream did not begin with who speaks"
+	case len(m.Edges)+len(m.Notices) > maxEdges:
+		return fmt.Sprintf("it sent %d flag edges and notices at once, more than %d", len(m.Edges)+len(m.Notices), maxEdges)
 	case m.Info != nil:
 		return m.Info.fault()
 	}

@@ -72,7 +72,7 @@ func (s *stage) command(words []string) {
 	do := map[string]func(args []string){
 		"node": s.node, "fan": s.fan, "start": s.start, "run": s.run, "up": s.up, "down": s.down, "dark": s.dark, "light": s.light,
 		"heat": s.heat, "announce": s.announce, "flag": s.flag, "stall": s.stall, "turn": s.turn, "break": s.breakFan, "mend": s.mend,
-		"rail": s.rail, "set": s.set, "wall": s.wall, "replay": s.replay, "sensors": s.sensors, "limit": s.limit, "show": s.show,
+		"rail": s.rail, "set": s.set, "wall": s.wall, "replay": s.replay, "sensors": s.sensors, "limit": s.limit, "call": s.call, "flood": s.flood, "show": s.show,
 	}[words[0]]
 	if do == nil {
 		s.t.Fatalf("unknown command %q", words[0])
@@ -296,3 +296,15 @@ func (s *stage) duration(text string) time.Duration {
 
 // limit NAME CELSIUS is what its board says of itself.
 func (s *stage) limit(args []string) { s.w.agent(args[0]).limit = s.number(args[1]) }
+
+// call NAME OTHER is what its agent calls itself.
+func (s *stage) call(args []string) { s.w.agent(args[0]).calls = args[1] }
+
+// flood NAME COUNT sends so many edges of a flag at once.
+func (s *stage) flood(args []string) {
+	a := s.w.agent(args[0])
+	for i := range int(s.number(args[1])) {
+		a.edges = append(a.edges, core.FlagEdge{Flag: core.FlagThrottled, Active: i%2 == 0, Count: uint64(i/2 + 1)})
+	}
+	s.w.speak(a)
+}

@@ -32,7 +32,8 @@ type world struct {
 
 type agent struct {
 	name      string
-	up, dark  bool // the process serves; the link swallows
+	calls     string // itself so, if not by its name
+	up, dark  bool   // the process serves; the link swallows
 	boot      string
 	heardBoot string
 	celsius   []float64 // of each sensor; NaN is a failure
@@ -179,7 +180,7 @@ func (w *world) speak(a *agent) {
 		m.Age = 0 // it was not up at the time of that sample
 	}
 	if a.sequence == 1 {
-		m.Info = &core.NodeInfo{Name: a.name, BootID: a.boot, Sensors: a.sensors, Board: core.Board{LimitCelsius: a.limit}}
+		m.Info = &core.NodeInfo{Name: cmp.Or(a.calls, a.name), BootID: a.boot, Sensors: a.sensors, Board: core.Board{LimitCelsius: a.limit}}
 		m.Age = 0
 		if a.announced != core.ShutdownUnspecified {
 			a.notices = []core.ShutdownNotice{{Kind: a.announced}}
