@@ -22,7 +22,7 @@ func newSecond(t testing.TB) *second {
 	}
 	s.core.Step(s.now, core.Wake{})
 	for _, n := range five().Nodes {
-		info := &core.NodeInfo{BootID: "1", Board: core.Board{LimitCelsius: 80}, Sensors: []core.Sensor{
+		info := &core.NodeInfo{Name: n.Name, BootID: "1", Board: core.Board{LimitCelsius: 80}, Sensors: []core.Sensor{
 			{ID: 1, Name: "cpu-thermal", Kind: core.SensorSoC}, {ID: 2, Name: "nvme", Kind: core.SensorDrive, LimitCelsius: 80},
 			{ID: 3, Name: "cpu", Kind: core.SensorClock}, {ID: 4, Name: "eth0", Kind: core.SensorLink},
 		}}

@@ -85,7 +85,7 @@ func TestLateAnswersAreIgnored(t *testing.T) {
 		t.Fatalf("after 6 s without an answer: %+v", effects)
 	}
 	c.Step(now, core.StreamOpened{Node: "n"})
-	c.Step(now, core.NodeMessage{Node: "n", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{BootID: "1"}}})
+	c.Step(now, core.NodeMessage{Node: "n", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{Name: "n", BootID: "1"}}})
 	if n := c.Nodes(0)[0]; n.BootID != "" || !n.SampledAt.IsZero() {
 		t.Errorf("a stream that was given up is heard: %+v", n)
 	}
@@ -101,7 +101,7 @@ func TestFlagsEndWithTheirSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := core.Message{Sequence: 1, Info: &core.NodeInfo{BootID: "1"}}
+	first := core.Message{Sequence: 1, Info: &core.NodeInfo{Name: "n", BootID: "1"}}
 	low := first
 	low.Throttling = &core.Throttling{Source: 1, Flags: []core.FlagState{{Flag: core.FlagUnderVoltage, Active: true, Count: 1}}}
 	for i, m := range []core.Message{low, first} {
@@ -125,7 +125,7 @@ func TestTimeThatRunsBackwardsStandsStill(t *testing.T) {
 	}
 	c.Step(start.Add(10*time.Second), core.Tick{})
 	c.Step(start, core.StreamOpened{Node: "master"})
-	c.Step(start, core.NodeMessage{Node: "master", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{}}})
+	c.Step(start, core.NodeMessage{Node: "master", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{Name: "master"}}})
 	if got := c.Nodes(0)[0].SampledAt.Sub(start); got != 10*time.Second {
 		t.Errorf("a sample that came after 10 s counts from %s", got)
 	}

@@ -103,6 +103,15 @@ func (n *node) linkDeadline() (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// mistaken says what to correct where another node than the one that was meant answers.
+func (n *node) mistaken(m *Message) string {
+	if m.Info == nil || m.Info.Name == n.cfg.Name {
+		return ""
+	}
+	return fmt.Sprintf("its address %s answers as %q: correct the address of %s here, or the name in bramble-agent's settings there",
+		n.cfg.Address, m.Info.Name, n.cfg.Name)
+}
+
 // outOfOrder says what is wrong with a message's place in its stream, if anything is.
 func (n *node) outOfOrder(m *Message) string {
 	switch {

@@ -72,6 +72,10 @@ func (c *Core) hear(n *node, m *Message) {
 		c.disconnect(n, fault+": stream begun anew")
 		return
 	}
+	if fault := n.mistaken(m); fault != "" {
+		c.disconnect(n, fault)
+		return
+	}
 	n.sequence = m.Sequence
 	before := n.sampled
 	n.heard = c.now
