@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -26,35 +27,52 @@ type sensor struct {
 	reading Reading   // the newest; its error says why there is no value
 	celsius float64   // the newest good one
 	good    time.Time // when that was taken, while the sensor fails; zero when there never was one
+	gone    bool      // the agent no longer lists it
 	raised  alarms
 }
 
-// describe replaces the sensors. What is remembered of one that stays, by name, is kept. before is when the last sample
-// was taken that the old ones belong to.
+// describe replaces the sensors. What is remembered of one that stays, by name, is kept. A processor's sensor does not
+// leave its board: one that is no longer listed within a boot has failed. before is when the last sample was taken that
+// the old ones belong to.
 func (c *Core) describe(n *node, info *NodeInfo, before time.Time) {
 	old := n.sensors
+	rebooted := n.info.BootID != info.BootID
 	n.info = *info
 	n.sensors = make([]sensor, len(info.Sensors))
 	for i, s := range info.Sensors {
 		next := &n.sensors[i]
 		for j := range old {
 			if old[j].Name == s.Name && old[j].Kind == s.Kind {
-				*next, old[j].raised = old[j], 0
-				next.fail(before)
+				*next = old[j].leave(before)
 			}
 		}
-		next.Sensor = s
+		next.Sensor, next.gone = s, false
 		next.reading = Reading{SensorID: s.ID, Error: "the agent sent no reading of it"} // unless one follows
 	}
 	for i := range old {
-		c.acquit(n, &old[i], "the sensor is gone")
+		s := &old[i]
+		taken := slices.ContainsFunc(info.Sensors, func(listed Sensor) bool { return listed.Name == s.Name })
+		if s.Kind == SensorSoC && n.followed(s) && !rebooted && !taken && len(n.sensors) < maxSensors {
+			kept := s.leave(before)
+			kept.gone, kept.reading.Error = true, "the agent no longer lists it"
+			n.sensors = append(n.sensors, kept)
+		}
+		c.acquit(n, s, "the sensor is gone")
 	}
+}
+
+// leave hands a sensor over to the next list, with its alarms.
+func (s *sensor) leave(before time.Time) sensor {
+	next := *s
+	next.fail(before)
+	s.raised = 0
+	return next
 }
 
 // read takes one reading.
 func (n *node) read(r *Reading, before time.Time) {
 	s := n.sensor(r.SensorID)
-	if s == nil {
+	if s == nil || s.gone {
 		return
 	}
 	reading := *r
