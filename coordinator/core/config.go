@@ -13,6 +13,8 @@ import (
 // Interval is how often the shell steps Tick.
 const Interval = time.Second
 
+const mostInputTimeout = 5 * time.Second
+
 // Config is one case. The zero value is a case without nodes and fans.
 type Config struct {
 	// Case is the name of the case, at most 64 characters. Default "case".
@@ -65,7 +67,8 @@ type FanConfig struct {
 	Tach bool
 	// ReadOnly says that a kernel driver owns the fan: its speed is shown and its duty left alone.
 	ReadOnly bool
-	// Controller is the temper of its control. The zero value works.
+	// Controller is the temper of its control. The zero value works. SampleInterval is always Interval, whatever it says,
+	// and InputTimeout at most 5 s: a fan is at full whenever a temperature has been unknown for so long.
 	Controller fan.Config
 }
 
@@ -131,6 +134,10 @@ func (f *faults) fan(path string, fc FanConfig, fans, nodes map[string]bool) {
 		}
 	}
 	f.celsius(path+"SetPointCelsius", fc.SetPointCelsius, 20, 100)
+	if t := &fc.Controller.InputTimeout; *t > mostInputTimeout {
+		f.add(path+"Controller.InputTimeout", *t, "must be %s to %s", 3*Interval, mostInputTimeout)
+		*t = 0
+	}
 	err := fc.Controller.Validate()
 	if err == nil {
 		return
@@ -191,6 +198,7 @@ func (cfg Config) withDefaults() Config {
 	cfg.Fans = slices.Clone(cfg.Fans)
 	for i := range cfg.Fans {
 		or(&cfg.Fans[i].SetPointCelsius, 55)
+		cfg.Fans[i].Controller.SampleInterval = Interval
 	}
 	return cfg
 }

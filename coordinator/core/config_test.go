@@ -21,11 +21,13 @@ func TestValidateReportsEveryFault(t *testing.T) {
 			{Name: "master"},
 			{Name: "hot", Address: "x", SetPointCelsius: 140, LimitCelsius: math.NaN()},
 			{Name: "upside-down", Address: "x", SetPointCelsius: 70, LimitCelsius: 60},
-			{Name: "late", Address: "x", BootDeadline: time.Second},
+			{Name: "late", Address: "x", BootDeadline: time.Second, StopDeadline: 2 * time.Hour},
 		},
 		Fans: []core.FanConfig{
 			{Name: "main", Nodes: []string{"master", "nobody", "master"}},
 			{Name: "main", SetPointCelsius: 3, Controller: fan.Config{MinimumDuty: 2, Gain: -1}},
+			{Name: "slow", Controller: fan.Config{InputTimeout: 6 * time.Second}},
+			{Name: "hasty", Controller: fan.Config{InputTimeout: 2 * time.Second, SampleInterval: 10 * time.Millisecond}},
 		},
 		StaleAfter:       time.Second,
 		UnreachableAfter: time.Second,
@@ -33,8 +35,9 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	want := []string{
 		"Case: ", `Nodes[1].Name: "a name": must be`, "Nodes[2].Name: master: must be used once", `Nodes[2].Address: "": `,
 		"Nodes[3].SetPointCelsius: 140: must be 20 to 100", "Nodes[3].LimitCelsius: NaN: ", "Nodes[4].SetPointCelsius: 70: must be less than LimitCelsius, which is 60",
-		"Nodes[5].BootDeadline: 1s: must be 5s to 1h", "Fans[0].Nodes[1]: nobody: ", "Fans[0].Nodes[2]: master: must be named once",
+		"Nodes[5].BootDeadline: 1s: must be 5s to 1h", "Nodes[5].StopDeadline: 2h0m0s: must be 5s to 1h", "Fans[0].Nodes[1]: nobody: ", "Fans[0].Nodes[2]: master: must be named once",
 		"Fans[1].Name: main: ", "Fans[1].SetPointCelsius: 3: ", "Fans[1].Controller.MinimumDuty: 2: ", "Fans[1].Controller.Gain: -1: ",
+		"Fans[2].Controller.InputTimeout: 6s: must be 3s to 5s", "Fans[3].Controller.InputTimeout: 2s: must be at least three times SampleInterval, which is 1s",
 		"StaleAfter: 1s: must be 2s to 1m", "UnreachableAfter: 1s: must be 2s to 10m",
 	}
 	err := cfg.Validate()
@@ -128,5 +131,28 @@ func TestTimeThatRunsBackwardsStandsStill(t *testing.T) {
 	c.Step(start, core.NodeMessage{Node: "master", Message: core.Message{Sequence: 1, Info: &core.NodeInfo{Name: "master"}}})
 	if got := c.Nodes(0)[0].SampledAt.Sub(start); got != 10*time.Second {
 		t.Errorf("a sample that came after 10 s counts from %s", got)
+	}
+}
+
+// A fan is at full within 5 s of silence whatever its controller's intervals say: the core ticks once a second.
+func TestTicksAreTheCores(t *testing.T) {
+	for _, interval := range []time.Duration{10 * time.Millisecond, 1500 * time.Millisecond} {
+		cfg := core.Config{Nodes: []core.NodeConfig{{Name: "n", Address: "a"}}, Fans: []core.FanConfig{{Name: "main"}}}
+		cfg.Fans[0].Controller = fan.Config{SampleInterval: interval, InputTimeout: 5 * time.Second}
+		w := newWorld(cfg, func(time.Duration, string) {})
+		if err := w.start(); err != nil {
+			t.Fatal(err)
+		}
+		w.agents[0].up = true
+		w.run(20500 * time.Millisecond)
+		w.agents[0].dark = true
+		w.run(3 * time.Second) // the newest sample is 3.4 s old, and the next tick in time
+		if duty := w.fans[0].duty; duty == 1 {
+			t.Errorf("with an interval of %s the fan is at full after 3.4 s", interval)
+		}
+		w.run(1500 * time.Millisecond)
+		if duty := w.fans[0].duty; duty != 1 {
+			t.Errorf("with an interval of %s the fan is at %g after 4.9 s, and its next tick comes after 5 s", interval, duty)
+		}
 	}
 }
