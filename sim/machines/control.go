@@ -109,19 +109,22 @@ func (m *Machine) Kill() {
 	}
 }
 
-// Shutdown asks the machine to power off and waits until it did, or until the context ends.
+// Shutdown asks the machine to power off and waits until it did, until the context ends or for two minutes. A board is
+// told to write out what it has and loses its power: what it runs from is memory, and QEMU's boards do not all end.
 func (m *Machine) Shutdown(ctx context.Context) error {
-	command := "systemctl --no-block poweroff"
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("not off within 2m"))
+	defer cancel()
 	if m.image.board {
-		command = "sync; reboot -f" // QEMU was told not to reboot, so it ends
+		_, err := m.Output(ctx, "sync")
+		m.Kill()
+		return err
 	}
 	// The answer may never come: the helper is among the first to go.
 	asked, stop := context.WithCancel(ctx)
-	defer stop()
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
-		_, err := m.Run(asked, command)
-		done <- err
+		defer close(done)
+		_, _ = m.Run(asked, "systemctl --no-block poweroff")
 	}()
 	err := m.Wait(ctx)
 	stop()

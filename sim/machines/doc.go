@@ -42,10 +42,10 @@
 //
 // # What a machine has
 //
-// As root: modprobe pi-sim, gpio-sim, i2c-stub, lm75, adt7475, emc2103, i2c-dev.
-// Rules of udev as on Raspberry Pi OS give /dev/gpiochip*, the files of PWM chips and
-// hwmon fans to group gpio, and /dev/vcio_gencmd to group video. The interface
-// eth0 is up. systemd-tmpfiles, systemd-sysusers, busctl and systemd-run are there.
+// As root: modprobe pi-sim, gpio-sim, i2c-stub, lm75, adt7475, emc2103, i2c-dev. The interface
+// eth0 is up with 10.0.2.15; debugfs and configfs are mounted; bash, busctl, i2cset, gpiodetect and systemd-run
+// are there. No rule of udev gives hardware to a group: what bramble needs, bramble
+// installs. The journal is kept in memory.
 //
 // modules/pi-sim/README says what the simulated Raspberry Pi hardware offers.
 //
