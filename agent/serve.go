@@ -11,6 +11,7 @@ import (
 
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 	"github.com/bramblemesh/bramble/identity"
+	"github.com/bramblemesh/bramble/internal/doorway"
 	"google.golang.org/grpc"
 	channelz "google.golang.org/grpc/channelz/service"
 	"google.golang.org/grpc/credentials"
@@ -22,8 +23,10 @@ import (
 )
 
 const (
-	stopGrace = 2 * time.Second // for calls under way to end before they are cut off
-	strangers = 128             // connections at once whose peer has not proved yet who it is
+	stopGrace   = 2 * time.Second // for calls under way to end before they are cut off
+	connections = 64              // open at once over all listeners
+	strangers   = 32              // of these, whose peer has not proved yet who it is
+	idle        = 5 * time.Minute // how long a connection may be without a call
 )
 
 // Serve runs the agent and serves it, with health, reflection and channelz, on listeners that it closes. It blocks until
@@ -61,9 +64,13 @@ func (a *Agent) Serve(ctx context.Context, listeners ...net.Listener) error {
 		case <-sampling.Done():
 		}
 	})
+	door := doorway.New(connections, func(at net.Addr) {
+		a.config.Logger.Warn("connection turned away", "address", at.String(), "reason",
+			fmt.Sprintf("%d are open, as many as there may be: look for a client that opens them and calls nothing", connections))
+	})
 	for _, l := range listeners {
 		wg.Go(func() {
-			if err := server.Serve(l); err != nil {
+			if err := server.Serve(door.Listener(l)); err != nil {
 				failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
 			}
 		})
@@ -119,7 +126,7 @@ func (a *Agent) serverOptions() []grpc.ServerOption {
 		grpc.MaxHeaderListSize(16 << 10),
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idle, Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WaitForHandlers(true),
 	}
 }

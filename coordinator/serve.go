@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
+	"github.com/bramblemesh/bramble/internal/doorway"
 )
 
 const (
@@ -23,6 +24,9 @@ const (
 	// minutes and any number.
 	handshakeTimeout = 10 * time.Second
 	strangers        = 128
+	// connections is how many may be open at once over all listeners, and idle how long one may be without a call.
+	connections = 256
+	idle        = 5 * time.Minute
 	// streamLimit is for each connection.
 	streamLimit = 32
 	// farewell is how long calls under way may take when Run ends.
@@ -45,6 +49,10 @@ func (c *Coordinator) serve(started *sync.WaitGroup, cancel context.CancelCauseF
 		server.health.SetServingStatus(name, healthv1.HealthCheckResponse_NOT_SERVING)
 	}
 	room := make(chan struct{}, strangers)
+	door := doorway.New(connections, func(at net.Addr) {
+		c.logger.Warn("connection turned away", "address", at.String(), "reason",
+			fmt.Sprintf("%d are open, as many as there may be: look for a client that opens them and calls nothing", connections))
+	})
 	for _, l := range c.cfg.Listeners {
 		tls := c.cfg.ServerCredentials
 		if l.Addr().Network() == "unix" {
@@ -53,7 +61,7 @@ func (c *Coordinator) serve(started *sync.WaitGroup, cancel context.CancelCauseF
 		s := c.newServer(tls, server.health)
 		server.servers = append(server.servers, s)
 		started.Go(func() {
-			if err := s.Serve(&porch{Listener: l, room: room}); err != nil {
+			if err := s.Serve(&porch{Listener: door.Listener(l), room: room}); err != nil {
 				cancel(&listenerError{fmt.Errorf("listener %s: %w", l.Addr(), err)})
 			}
 		})
@@ -78,7 +86,7 @@ func (c *Coordinator) newServer(tls credentials.TransportCredentials, health hea
 		grpc.MaxHeaderListSize(headerLimit),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idle, Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(0),
