@@ -56,6 +56,10 @@ type Throttling struct {
 	name   string
 	source source
 	denied error
+
+	alarm *alarm // beside a mailbox: what the kernel's driver saw before it cleared the history; nil without
+	last  uint32 // the word before
+	was   bool   // the alarm, then
 }
 
 // source is one of the three ways.
@@ -97,7 +101,11 @@ func open(root string, openMailbox func(path string) (mailbox, error)) (*Throttl
 			failures = append(failures, fmt.Errorf("%s: %w", path, err))
 			continue
 		}
-		return found(path, s), nil
+		t := found(path, s)
+		if _, t.alarm, err = openAlarm(root); err == nil {
+			_ = t.missed(0) // what was before is not told again
+		}
+		return t, nil
 	}
 	path, alarm, err := openAlarm(root)
 	if err == nil {
@@ -140,6 +148,9 @@ func explained(path string, err error) error {
 // the others are 0 and mean nothing. From /dev/vcio_gencmd and /dev/vcio all
 // eight bits are known.
 //
+// The kernel's rpi_volt driver clears the history every two seconds, and with it may clear a dip that nobody has read
+// yet. Its alarm tells of that dip, so bit 16 is set in the one word after the alarm was raised.
+//
 // From rpi_volt only bits 0 and 16 are, and both are its alarm. The kernel reads
 // and clears the firmware's history every two seconds, and the alarm is what bit
 // 16 said then (drivers/hwmon/raspberrypi-hwmon.c). So both bits set mean that the
@@ -154,7 +165,22 @@ func (t *Throttling) Word() (word, known uint32, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("throttling from %s: %w", t.name, err)
 	}
-	return word, t.source.known(), nil
+	return word | t.missed(word), t.source.known(), nil
+}
+
+// missed returns the history bit of a dip that only the kernel's driver has seen, between the word before and this one.
+func (t *Throttling) missed(word uint32) (bits uint32) {
+	if t.alarm == nil {
+		return 0
+	}
+	const dip = UnderVoltage | UnderVoltage<<History
+	seen, err := t.alarm.word()
+	is := err == nil && seen != 0
+	if is && !t.was && (word|t.last)&dip == 0 {
+		bits = UnderVoltage << History
+	}
+	t.last, t.was = word, is
+	return bits
 }
 
 // Source returns the path that is read, for people and for reports.
@@ -202,7 +228,12 @@ func measure[T any](t *Throttling, command string, parse func(string) (T, error)
 }
 
 // Close closes the source. Every Word after it fails.
-func (t *Throttling) Close() error { return t.source.close() }
+func (t *Throttling) Close() error {
+	if t.alarm != nil {
+		return errors.Join(t.source.close(), t.alarm.close())
+	}
+	return t.source.close()
+}
 
 // retried is a question that is put a second time when the firmware gave no answer.
 func retried(m mailbox, fill func(), words []uint32) error {

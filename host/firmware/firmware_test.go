@@ -250,3 +250,44 @@ func TestWordAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// The kernel's driver clears the history before anybody has read it: only its alarm still knows of the dip.
+func TestDipThatTheKernelCleared(t *testing.T) {
+	m := newMachine(t, "pi-3b-plus")
+	node := gencmdNode("0x0")
+	m.devices["dev/vcio_gencmd"] = node
+	throttling, err := m.open(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(m.root, "sys/class/hwmon/hwmon1/in0_lcrit_alarm")
+	for i, step := range []struct {
+		word, alarm string
+		want        uint32
+	}{
+		{"0x0", "0", 0},
+		{"0x0", "1", 0x10000}, // a dip between the two, which the driver has cleared
+		{"0x0", "1", 0},       // the same dip
+		{"0x0", "0", 0},
+		{"0x10000", "0", 0x10000}, // a dip that was read in time
+		{"0x0", "1", 0},           // and cleared then
+		{"0x0", "0", 0},
+		{"0x1", "1", 1}, // raised now: the alarm tells nothing new
+		{"0xe000a", "0", 0xe000a},
+		{"0xe000a", "1", 0xf000a},
+	} {
+		node.texts["get_throttled"] = "throttled=" + step.word
+		if err := os.WriteFile(path, []byte(step.alarm+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if word, known, err := throttling.Word(); word != step.want || known != 0xf000f || err != nil {
+			t.Errorf("step %d: word %#x with alarm %s gives %#x, %#x, %v; want %#x", i, step.word, step.alarm, word, known, err, step.want)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if word, _, err := throttling.Word(); word != 0xe000a || err != nil {
+		t.Errorf("without its alarm: %#x, %v", word, err)
+	}
+}
