@@ -281,6 +281,26 @@ func TestOnePeerIsBounded(t *testing.T) {
 	})
 }
 
+func TestConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newBoard(), nil)
+		entered := 0
+		var last error
+		for range 70 {
+			if _, last = r.dial().GetNode(t.Context(), &agentv1.GetNodeRequest{}); last == nil {
+				entered++
+			}
+		}
+		if entered != connections || status.Code(last) != codes.Unavailable {
+			t.Errorf("%d of 70 connections are served, want %d; the last says %v", entered, connections, last)
+		}
+		time.Sleep(idle + time.Minute)
+		if _, err := r.dial().GetNode(t.Context(), &agentv1.GetNodeRequest{}); err != nil {
+			t.Errorf("when the others have been idle for %v: %v", idle, err)
+		}
+	})
+}
+
 func TestCredentialsByListener(t *testing.T) {
 	tls := &handshakes{TransportCredentials: insecure.NewCredentials(), begun: make(chan struct{}), end: make(chan struct{})}
 	tcp := tcpConn{}

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -66,8 +65,7 @@ func (tc *testCase) guest() <-chan struct{} {
 	go func() {
 		defer close(closed)
 		defer conn.Close()
-		io.WriteString(conn, http2.ClientPreface)
-		http2.NewFramer(conn, conn).WriteSettings()
+		io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x00\x04\x00\x00\x00\x00\x00") // the preface, empty settings
 		io.Copy(io.Discard, conn)
 	}()
 	synctest.Wait()
