@@ -211,16 +211,17 @@ func (m *Machine) arguments(config Config) ([]string, error) {
 			"-device", "virtio-serial-pci", "-chardev", "socket,id=host,server=on,wait=off,path="+m.socket(),
 			"-device", "virtserialport,chardev=host,name=machine")
 	}
-	network := "user,id=net,restrict=on"
+	var network strings.Builder
+	network.WriteString("user,id=net,restrict=on")
 	for _, port := range ports {
 		address, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}
 		m.ports[port] = address
-		network += fmt.Sprintf(",hostfwd=tcp:%s-:%d", address, port)
+		fmt.Fprintf(&network, ",hostfwd=tcp:%s-:%d", address, port)
 	}
-	return append(arguments, "-netdev", network), nil
+	return append(arguments, "-netdev", network.String()), nil
 }
 
 func (m *Machine) socket() string { return filepath.Join(m.dir, "host") }

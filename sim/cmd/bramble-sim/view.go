@@ -164,14 +164,13 @@ func (v *view) View() string {
 	}
 	keys := v.keys()
 	room := v.height - strings.Count(b.String(), "\n") - strings.Count(keys, "\n") - 2
-	body := b.String()
 	if lines := v.o.last(max(0, room)); len(lines) > 0 {
-		body += "\n"
+		b.WriteString("\n")
 		for _, line := range lines {
-			body += clip(line, v.width) + "\n"
+			b.WriteString(clip(line, v.width) + "\n")
 		}
 	}
-	return fit(body, v.height-strings.Count(keys, "\n")-1) + keys
+	return fit(b.String(), v.height-strings.Count(keys, "\n")-1) + keys
 }
 
 // keys lists the keys, with what is broken now.
