@@ -193,3 +193,23 @@ func TestDefaultCurveIsTheMeasuredFan(t *testing.T) {
 		t.Errorf("an empty curve expects %v", got)
 	}
 }
+
+// A worn or heavily damped fan takes its time from slow to full. It turns faster all the while, and that is no stall.
+func TestAFanThatSpeedsUpSlowlyIsNoStall(t *testing.T) {
+	b := newBench(t, fan.Config{}, worker("a", 40))
+	drive := 1.0
+	b.rpm = func(duty float64) float64 {
+		drive = min(drive+0.09, duty)
+		return fan.DefaultCurve().Expected(drive)
+	}
+	b.run(10 * time.Minute)
+	if b.last.Duty != 0.20 {
+		t.Fatalf("it is not slow: %v", b.last.Decision)
+	}
+	b.node(0).Celsius, b.node(0).LimitCelsius = 90, 80
+	for i := range 15 {
+		if d := b.step().Decision; d.Duty != 1 || d.Stalled {
+			t.Fatalf("second %d at %.0f rpm, %.0f are expected: %v", i, d.RPM, d.ExpectedRPM, d)
+		}
+	}
+}
