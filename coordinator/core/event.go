@@ -40,7 +40,8 @@ type FanWritten struct {
 	Err error
 }
 
-// RailObserved is the state of a node's rail. Err is not nil when it could not be read.
+// RailObserved is the state of a node's rail. Err is not nil when it could not be read; an errors.ErrUnsupported says that
+// it never can, which is no report of its own.
 type RailObserved struct {
 	Node string
 	On   bool

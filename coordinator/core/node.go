@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -175,7 +176,9 @@ func (c *Core) observe(n *node, ev RailObserved) {
 		}
 		n.booting = n.rose.Add(n.cfg.BootDeadline)
 	}
-	if before != RailNone || state == RailUnknown {
+	// A port that cannot read rails at all is no news at the start.
+	unseen := before == RailNone && (state != RailUnknown || errors.Is(ev.Err, errors.ErrUnsupported))
+	if !unseen {
 		c.publish(Report{Kind: ReportRailChanged, Subject: n.cfg.Name, Message: n.cfg.Name + text})
 	}
 	c.touch(n)

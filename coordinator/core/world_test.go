@@ -49,7 +49,7 @@ type agent struct {
 	edges     []core.FlagEdge
 	notices   []core.ShutdownNotice
 	announced core.ShutdownKind
-	rail      string // "", "on", "off", "error"
+	rail      string // "", "on", "off", "error", "unseen"
 }
 
 type fanPort struct {
@@ -142,6 +142,8 @@ func (w *world) control() {
 			w.step(core.RailObserved{Node: a.name, On: a.rail == "on"})
 		case "error":
 			w.step(core.RailObserved{Node: a.name, Err: errors.New("no such device")})
+		case "unseen":
+			w.step(core.RailObserved{Node: a.name, Err: fmt.Errorf("rails are not read: %w", errors.ErrUnsupported)})
 		}
 	}
 	w.step(core.Tick{})
