@@ -34,7 +34,8 @@
 // not heard while its rail is seen off, or gone after it announced a power-off. One that announced it without a rail, or
 // with a rail that cannot be read, is believed to have halted, still powered, once its stream has ended. With a rail that
 // is seen on it is believed until the stop deadline: then it hangs. Who is heard is always judged, whatever its rail
-// seems to be and whatever it announced.
+// seems to be and whatever it announced. A fan for which no node counts is at its minimum; one that may stop does so only
+// when all that it cools is known to be without power.
 //
 // From an announced reboot to the start of the new boot, or from a rail's rise to the first sample after it, at most the
 // boot deadline, the node holds the fan up instead. A rail that rises once more before anything was heard explains no more

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type fanState struct {
 	writeErr error
 	override fan.Override
 	decision fan.Decision
+	frozen   []fan.InputName // that stand still although this fan's duty moved
 	raised   alarms
 }
 
@@ -90,7 +92,7 @@ func (c *Core) control(f *fanState) {
 	}
 	before := f.decision
 	out := f.controller.Step(c.now, fan.Input{
-		Nodes: f.inputs, Tach: f.tach, RPM: f.rpm, WriteErr: f.writeErr, Override: f.override,
+		Nodes: f.inputs, Absent: len(f.inputs) == 0 && c.deserted(f), Tach: f.tach, RPM: f.rpm, WriteErr: f.writeErr, Override: f.override,
 	})
 	f.decision = out.Decision
 	if out.Changed {
@@ -103,10 +105,22 @@ func (c *Core) control(f *fanState) {
 		return fmt.Sprintf("%s turns at %.0f rpm where %.0f are expected: it is driven at full; check for a blocked blade, its plug and the tach wire",
 			f.cfg.Name, f.decision.RPM, f.decision.ExpectedRPM)
 	}, "it turns again")
-	if d := &f.decision; d.Frozen != before.Frozen || d.FrozenSensor != before.FrozenSensor {
-		c.freeze(before.Frozen, before.FrozenSensor, false)
-		c.freeze(d.Frozen, d.FrozenSensor, true)
+	if !slices.Equal(f.frozen, out.Frozen) {
+		old := f.frozen
+		f.frozen = slices.Clone(out.Frozen)
+		for _, name := range old {
+			c.freeze(name)
+		}
+		for _, name := range f.frozen {
+			c.freeze(name)
+		}
 	}
+}
+
+// deserted reports whether a fan cools nodes, and all of them are known to be without power. One in maintenance may have
+// it.
+func (c *Core) deserted(f *fanState) bool {
+	return len(f.nodes) > 0 && !slices.ContainsFunc(f.nodes, func(n *node) bool { return c.unpowered(n) == "" })
 }
 
 // heed adds what a fan must know of one node.
@@ -140,17 +154,15 @@ func (c *Core) heed(inputs []fan.NodeInput, n *node, setPoint float64) []fan.Nod
 	return inputs
 }
 
-// freeze brings the alarm about a sensor that stands still to what a fan says of it.
-func (c *Core) freeze(name, sensor string, frozen bool) {
-	n := c.byNode[name]
-	if n == nil {
-		return
-	}
+// freeze brings the alarm about a sensor that stands still to what the fans say of it.
+func (c *Core) freeze(name fan.InputName) {
+	n := c.byNode[name.Node]
+	frozen := slices.ContainsFunc(n.fans, func(f *fanState) bool { return slices.Contains(f.frozen, name) })
 	for i := range n.sensors {
-		if s := &n.sensors[i]; s.Name == sensor {
-			c.alarm(&s.raised, AlarmSensorFrozen, frozen, name, sensor, func() string {
-				return fmt.Sprintf("%s/%s has read %.1f C for 30 minutes although the fan changed: check the sensor", name, sensor, s.celsius)
-			}, "it moves again")
+		if s := &n.sensors[i]; s.Name == name.Sensor {
+			c.alarm(&s.raised, AlarmSensorFrozen, frozen, name.Node, name.Sensor, func() string {
+				return fmt.Sprintf("%s/%s has read %.1f C for 30 minutes although the fan changed: check the sensor", name.Node, name.Sensor, s.celsius)
+			}, "it moves again or is no longer judged")
 		}
 	}
 }

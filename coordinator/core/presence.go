@@ -91,13 +91,20 @@ func (c *Core) deadline(n *node) time.Time {
 
 // away says why a node is known to be without power, or to be left alone; empty when it is not.
 func (c *Core) away(n *node) string {
-	gone := n.link != linkOpen || n.presence != PresenceLive
-	switch {
-	case n.cfg.Maintenance:
+	if n.cfg.Maintenance {
 		return "it is in maintenance"
-	case n.rail == RailOff && gone: // who speaks is not without power
+	}
+	return c.unpowered(n)
+}
+
+// unpowered says why a node is known to be without power, or halted; empty when it is not.
+func (c *Core) unpowered(n *node) string {
+	switch {
+	case n.link == linkOpen && n.presence == PresenceLive:
+		return "" // who speaks is not without power
+	case n.rail == RailOff:
 		return "its rail is off"
-	case n.announced == ShutdownPowerOff && gone && !(n.rail == RailOn && !c.now.Before(c.stopped(n))):
+	case n.announced == ShutdownPowerOff && (n.rail != RailOn || c.now.Before(c.stopped(n))):
 		return "it announced that it powers off"
 	}
 	return ""

@@ -109,6 +109,8 @@ func (s *stage) fan(args []string) {
 			f.Tach = true
 		case "read-only":
 			f.ReadOnly = true
+		case "may-stop":
+			f.Controller.MayStop = true
 		case "nodes":
 			f.Nodes = strings.Split(value, ",")
 		default:

@@ -286,6 +286,9 @@ func TestAFrozenInputIsToldAndChangesNothing(t *testing.T) {
 	if d := b.last.Decision; d.Frozen != "frozen" || d.FrozenSensor != "cpu" {
 		t.Fatalf("frozen is %q/%q", d.Frozen, d.FrozenSensor)
 	}
+	if got := b.last.Frozen; len(got) != 1 || got[0] != (fan.InputName{Node: "frozen", Sensor: "cpu"}) {
+		t.Fatalf("frozen are %v", got)
+	}
 	b.node(1).Celsius += 0.5
 	if d := b.step().Decision; d.Frozen != "" {
 		t.Fatalf("it moved and is still told: %v", d)
@@ -305,6 +308,9 @@ func TestWhatIsKnownOfAFrozenInput(t *testing.T) {
 	if d := swing(b, 11*time.Minute); d.Frozen == "" || d.Frozen == "new" {
 		t.Fatalf("a node that joined made the others forgotten, or is told itself: frozen %q", d.Frozen)
 	}
+	if got := b.last.Frozen; len(got) != 2 || got[0].Node != "a" || got[1].Node != "b" {
+		t.Fatalf("two stand still, told are %v", got)
+	}
 	for i := range b.in.Nodes {
 		b.node(i).Known = false
 	}
@@ -312,7 +318,7 @@ func TestWhatIsKnownOfAFrozenInput(t *testing.T) {
 	for i := range b.in.Nodes {
 		b.node(i).Known = true
 	}
-	if d := swing(b, 20*time.Minute); d.Frozen != "" {
+	if d := swing(b, 20*time.Minute); d.Frozen != "" || len(b.last.Frozen) > 0 {
 		t.Fatalf("a reading that was lost and came back twenty minutes ago is told: frozen %q", d.Frozen)
 	}
 }

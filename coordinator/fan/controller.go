@@ -22,6 +22,7 @@ type Controller struct {
 	started bool      // every input was known once
 
 	tracks, spare []track
+	frozen        []InputName // kept for Output
 	pid           pid
 	stall         stall
 	level         level
@@ -69,7 +70,7 @@ func (c *Controller) Step(now time.Time, in Input) Output {
 	} else if wanted {
 		target = c.override(&d, min(max(in.Override.Duty, 0), 1), s.booting)
 	} else {
-		target = c.auto(&d, &s, elapsed.Seconds())
+		target = c.auto(&d, &s, in.Absent, elapsed.Seconds())
 	}
 	out := c.finish(in, target, d, elapsed)
 	if d.Mode == ModeAuto && !c.resume {
@@ -136,9 +137,9 @@ func (c *Controller) override(d *Decision, duty float64, booting bool) float64 {
 }
 
 // auto is the rule: the terms, then the limits in their order.
-func (c *Controller) auto(d *Decision, s *survey, dt float64) float64 {
+func (c *Controller) auto(d *Decision, s *survey, absent bool, dt float64) float64 {
 	d.Mode = ModeAuto
-	if c.halted = c.mayHalt(s); c.halted {
+	if c.halted = c.mayHalt(s, absent); c.halted {
 		d.Bound = BoundStopped
 		c.level.jump(c.cfg.MinimumDuty)
 		c.resume, c.release = true, false
@@ -185,7 +186,7 @@ func (c *Controller) bootHold(duty float64, bound Bound) (float64, Bound) {
 }
 
 // mayHalt decides between 0 and the minimum duty, with a gap between the two.
-func (c *Controller) mayHalt(s *survey) bool {
+func (c *Controller) mayHalt(s *survey, absent bool) bool {
 	if !c.cfg.MayStop || s.booting || c.level.settled > c.cfg.MinimumDuty {
 		return false
 	}
@@ -193,7 +194,10 @@ func (c *Controller) mayHalt(s *survey) bool {
 	if c.halted {
 		cool = c.cfg.RestartBelowCelsius
 	}
-	return s.leader == nil || s.worst <= -cool
+	if s.leader == nil {
+		return absent
+	}
+	return s.worst <= -cool
 }
 
 // finish applies the kick and closes the decision.
@@ -205,7 +209,7 @@ func (c *Controller) finish(in Input, target float64, d Decision, elapsed time.D
 	}
 	d.Duty = duty
 	d.Stalled, d.RPM, d.ExpectedRPM = c.stall.stalled, c.stall.rpm, c.stall.expect
-	return Output{Duty: duty, Changed: duty != before || in.WriteErr != nil, Decision: d}
+	return Output{Duty: duty, Changed: duty != before || in.WriteErr != nil, Decision: d, Frozen: c.frozen}
 }
 
 // lead fills in who leads and who is frozen.

@@ -14,7 +14,14 @@ type Output struct {
 	Changed bool
 	// Decision is how it came about.
 	Decision Decision
+	// Frozen names every input whose value has been the same for 30 minutes while
+	// the duty moved by 0.20 or more. It is worth an alarm and changes nothing
+	// here. The list is valid until the next Step.
+	Frozen []InputName
 }
+
+// InputName is what tells one input from another.
+type InputName struct{ Node, Sensor string }
 
 // Decision is the whole of one Step, as plain values. Temperatures are in
 // degrees Celsius, the terms and the duty are fractions of full drive.
@@ -47,9 +54,8 @@ type Decision struct {
 	// RPM is the measured speed, 0 without one; ExpectedRPM is what the curve
 	// says of the duty that the fan has had time to follow.
 	RPM, ExpectedRPM float64
-	// Frozen and FrozenSensor name an input whose value has been the same for 30
-	// minutes while the duty moved by 0.20 or more. It is worth an alarm and
-	// changes nothing here.
+	// Frozen and FrozenSensor are the one of Output.Frozen that has stood still
+	// the longest.
 	Frozen, FrozenSensor string
 }
 

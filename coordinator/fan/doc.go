@@ -42,8 +42,9 @@
 // leaves 1 at once and then falls no faster than Config.SlewDown.
 //
 // An empty list of inputs is not an unknown: the owner leaves out only what is
-// known to be without power. Then the duty falls at the slew limit to the
-// minimum, or to 0 where the fan may stop. A node that is listed and silent is
+// known to be without power, or what it was told to leave alone. Then the duty
+// falls at the slew limit to the minimum, or to 0 where the fan may stop and all
+// that it cools is known to be without power (Input.Absent). A node that is listed and silent is
 // unknown, and means full.
 //
 // # Guarantees

@@ -167,11 +167,16 @@ func TestNoInputAtAllFallsToTheMinimum(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		mayStop bool
+		absent  bool
 		end     float64
 		bound   fan.Bound
-	}{{"runs on", false, 0.20, fan.BoundMinimum}, {"stops", true, 0, fan.BoundStopped}} {
+	}{
+		{"runs on", false, true, 0.20, fan.BoundMinimum}, {"stops", true, true, 0, fan.BoundStopped},
+		{"runs on for what nobody judges", true, false, 0.20, fan.BoundMinimum},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, fan.Config{MayStop: c.mayStop})
+			b.in.Absent = c.absent
 			if out := b.step(); out.Duty < 0.9 {
 				t.Fatalf("an empty list at the start dropped the duty to %v at once", out.Duty)
 			}

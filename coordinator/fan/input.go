@@ -12,6 +12,10 @@ type Input struct {
 	// out; one that is merely silent is not, for it may be the hottest. Keep the
 	// order from call to call where possible.
 	Nodes []NodeInput
+	// Absent says that every node this fan cools is known to be without power.
+	// Where Nodes is empty for another reason, something may be hot that nobody
+	// judges, and the fan does not stop.
+	Absent bool
 	// Tach says what RPM is worth.
 	Tach Tach
 	// RPM is the measured speed, with TachReading. A value that is negative, NaN

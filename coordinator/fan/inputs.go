@@ -37,13 +37,14 @@ type survey struct {
 	hottest  *NodeInput // the first at or over its limit less limitGapCelsius
 	reached  bool       // one of these is at or over its limit itself
 	setPoint bool       // a set-point changed
-	frozen   *track     // the one whose value stands still
+	frozen   *track     // the one whose value has stood still the longest
 }
 
 // survey updates the memory of every input and says what matters of them. duty
 // is what the fan was told until now.
 func (c *Controller) survey(nodes []NodeInput, duty float64, elapsed time.Duration) survey {
 	c.match(nodes)
+	c.frozen = c.frozen[:0]
 	var s survey
 	for i := range nodes {
 		in, t := &nodes[i], &c.tracks[i]
@@ -67,8 +68,11 @@ func (c *Controller) survey(nodes []NodeInput, duty float64, elapsed time.Durati
 		if in.overLimit(limitGapCelsius) && (s.hottest == nil || !s.reached && in.overLimit(0)) {
 			s.hottest, s.reached = in, in.overLimit(0)
 		}
-		if t.frozen() && (s.frozen == nil || t.same > s.frozen.same) {
-			s.frozen = t
+		if t.frozen() {
+			c.frozen = append(c.frozen, InputName{Node: t.node, Sensor: t.sensor})
+			if s.frozen == nil || t.same > s.frozen.same {
+				s.frozen = t
+			}
 		}
 	}
 	return s

@@ -231,6 +231,7 @@ func (s *story) fate(verb, subject string) error {
 		for i := range s.in.Nodes {
 			if s.bench.node(i) == n {
 				s.in.Nodes = append(s.in.Nodes[:i], s.in.Nodes[i+1:]...)
+				s.in.Absent = len(s.in.Nodes) == 0
 				return nil
 			}
 		}
