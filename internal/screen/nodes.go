@@ -20,15 +20,10 @@ func (s Screen) Nodes(nodes []*coordinatorv1.Node) string {
 	if len(nodes) == 0 {
 		return "no node is configured\n"
 	}
-	rows := [][]cell{header("NAME", "BOARD", "TEMP", "MARGIN", "RAIL", "STATE", "AGE", "FLAGS")}
-	for _, i := range []int{2, 3, 6} {
-		rows[0][i].right = true
-	}
+	rows := [][]cell{nodesHeader()}
 	var notes [][]cell
 	for _, n := range nodes {
-		temperature, margin := heat(n)
-		rows = append(rows, []cell{{text: n.GetName()}, {text: clip(shortBoard(n.GetBoard()), boardWidth)}, temperature, margin,
-			{text: rail(n.GetRail())}, state(n), age(n), flags(n)})
+		rows = append(rows, nodeRow(n))
 		for _, note := range remarks(n) {
 			notes = append(notes, row(n.GetName(), note))
 		}
@@ -38,6 +33,21 @@ func (s Screen) Nodes(nodes []*coordinatorv1.Node) string {
 		text += "\n" + s.columns(notes)
 	}
 	return text
+}
+
+func nodesHeader() []cell {
+	cells := header("NAME", "BOARD", "TEMP", "MARGIN", "RAIL", "STATE", "AGE", "FLAGS")
+	for _, i := range []int{2, 3, 6} {
+		cells[i].right = true
+	}
+	return cells
+}
+
+// nodeRow is a node on one line; its last cell may be long.
+func nodeRow(n *coordinatorv1.Node) []cell {
+	temperature, margin := heat(n)
+	return []cell{{text: n.GetName()}, {text: clip(shortBoard(n.GetBoard()), boardWidth)}, temperature, margin,
+		{text: rail(n.GetRail())}, state(n), age(n), flags(n)}
 }
 
 // state is how well a node is heard.

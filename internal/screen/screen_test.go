@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -229,6 +230,40 @@ func TestStatusIsShort(t *testing.T) {
 		text := Screen{Width: width}.Status(whole, nil)
 		if lines := strings.Count(text, "\n"); lines >= 20 || lines < 12 || !strings.Contains(text, "more: bramblectl status -o json") {
 			t.Errorf("%d columns: %d lines:\n%s", width, lines, text)
+		}
+	}
+}
+
+// TestLiveShowsWhatIsDone breaks everything at once on the smallest usual screen: the fan and the alarms stay on it.
+func TestLiveShowsWhatIsDone(t *testing.T) {
+	var nodes []*coordinatorv1.Node
+	of := &coordinatorv1.GetCaseResponse{Fans: []*coordinatorv1.Fan{{
+		Name: "rear", DutyFraction: new(1.0), Mode: coordinatorv1.FanMode_FAN_MODE_FAIL_SAFE, Reason: strings.Repeat("a long reason ", 8),
+	}}}
+	for i := range 5 {
+		name := fmt.Sprintf("worker-%d", i+1)
+		nodes = append(nodes, &coordinatorv1.Node{Name: name, Presence: coordinatorv1.Presence_PRESENCE_STALE, Throttling: &agentv1.Throttling{
+			Source: agentv1.ThrottlingSource_THROTTLING_SOURCE_VCIO,
+			Flags: []*agentv1.FlagState{
+				{Flag: agentv1.Flag_FLAG_UNDER_VOLTAGE, Active: true, Count: 3}, {Flag: agentv1.Flag_FLAG_THROTTLED, Active: true, Count: 3},
+				{Flag: agentv1.Flag_FLAG_FREQUENCY_CAPPED, Count: 4}, {Flag: agentv1.Flag_FLAG_SOFT_TEMPERATURE_LIMIT, Count: 5},
+			},
+		}})
+		of.Alarms = append(of.Alarms, &coordinatorv1.Alarm{Subject: name, Message: strings.Repeat("what to do about it ", 6)})
+	}
+	text := Screen{Width: 80}.Live(of, nodes, 18)
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) > 18 {
+		t.Errorf("%d lines:\n%s", len(lines), text)
+	}
+	for i, name := range []string{"worker-1", "worker-2", "worker-3", "worker-4", "worker-5"} {
+		if !strings.HasPrefix(lines[i+1], name) {
+			t.Errorf("line %d is not %s's alone: %s", i+1, name, lines[i+1])
+		}
+	}
+	for _, want := range []string{"fan rear", "fail-safe", "alarms", "what to do about it", "more"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing:\n%s", want, text)
 		}
 	}
 }

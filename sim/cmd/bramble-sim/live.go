@@ -34,11 +34,10 @@ func (p *plan) onTheClock(ctx context.Context, t terminal) (sum summary, err err
 	defer stop()
 
 	live := t.live && !p.json && !p.plain
+	fmt.Fprintln(p.lines, p.welcome(sockets))
 	lines := p.lines
 	if live {
-		lines = nil
-	} else {
-		fmt.Fprintln(p.lines, p.welcome(sockets))
+		lines = nil // the view shows them
 	}
 	o := newObserver(p, lines)
 	var (

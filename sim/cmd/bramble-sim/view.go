@@ -29,7 +29,8 @@ type view struct {
 	client   coordinatorv1.CoordinatorServiceClient
 	dir      string
 	colour   bool
-	selected int // of the case's boards
+	selected int  // of the case's boards
+	help     bool // show where the sockets are
 
 	width, height int
 	state         state
@@ -102,6 +103,8 @@ func (v *view) key(key string) bool {
 		v.selected = (v.selected + 1) % len(boards)
 	case "up", "k", "shift+tab":
 		v.selected = (v.selected + len(boards) - 1) % len(boards)
+	case "?":
+		v.help = !v.help
 	case "s":
 		v.toggle(sim.Fault{Kind: sim.FaultSilentAgent, Board: board.Name()})
 	case "x":
@@ -152,25 +155,25 @@ func (v *view) did(subject, what string, err error) {
 // View draws the whole screen.
 func (v *view) View() string {
 	s := screen.Screen{Width: v.width, Colour: v.colour, Now: time.Now()}
+	keys := v.keys()
+	height := v.height - strings.Count(keys, "\n") - 1
 	var b strings.Builder
 	fmt.Fprintf(&b, "bramble-sim  %s  %s  sockets in %s\n\n", v.p.scenario.Name, v.p.c.Now().Truncate(time.Second), v.dir)
 	switch {
+	case v.help:
+		b.WriteString(v.p.welcome(mesh.Sockets(v.dir)))
 	case v.state.err != nil:
 		fmt.Fprintf(&b, "the coordinator does not answer: %v\n", v.state.err)
 	case v.state.of != nil:
-		b.WriteString(s.Nodes(v.state.nodes))
-		b.WriteString("\n")
-		b.WriteString(s.Status(v.state.of, v.state.nodes))
+		b.WriteString(s.Live(v.state.of, v.state.nodes, height-2))
 	}
-	keys := v.keys()
-	room := v.height - strings.Count(b.String(), "\n") - strings.Count(keys, "\n") - 2
-	if lines := v.o.last(max(0, room)); len(lines) > 0 {
+	if lines := v.o.last(max(0, height-strings.Count(b.String(), "\n")-1)); len(lines) > 0 {
 		b.WriteString("\n")
 		for _, line := range lines {
 			b.WriteString(clip(line, v.width) + "\n")
 		}
 	}
-	return fit(b.String(), v.height-strings.Count(keys, "\n")-1) + keys
+	return fit(b.String(), height) + keys
 }
 
 // keys lists the keys, with what is broken now.
@@ -184,7 +187,7 @@ func (v *view) keys() string {
 		text += clip("broken: "+strings.Join(broken, ", "), v.width) + "\n"
 	}
 	text += clip(fmt.Sprintf("up/down: %s | s silence  x sensor  l load  r reboot", v.p.c.Boards()[v.selected].Name()), v.width) + "\n"
-	return text + clip("f fan  h hot room  v supply  m mend all  q quit", v.width)
+	return text + clip("f fan  h hot room  v supply  m mend all  ? sockets  q quit", v.width)
 }
 
 // fit cuts or fills text to exactly so many lines.
