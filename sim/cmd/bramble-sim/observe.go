@@ -95,7 +95,9 @@ func (o *observer) say(subject, text string) {
 }
 
 func (o *observer) print(at time.Duration, subject, text string) {
-	text = strings.TrimLeft(strings.TrimPrefix(text, subject), ": ") // the line begins with it
+	for _, end := range []string{" ", ": "} {
+		text = strings.TrimPrefix(text, subject+end) // the line begins with it
+	}
 	line := fmt.Sprintf("%8.1f s  %-10s %s", at.Seconds(), subject, text)
 	if o.lines != nil {
 		fmt.Fprintln(o.lines, line)

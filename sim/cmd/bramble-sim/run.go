@@ -151,7 +151,7 @@ func (p *plan) socketFolder() (dir string, remove func(), err error) {
 	if p.socketDir != "" {
 		return p.socketDir, func() {}, os.MkdirAll(p.socketDir, 0o755)
 	}
-	dir, err = os.MkdirTemp("", "bramble-sim-")
+	dir, err = os.MkdirTemp("", "bramble-")
 	if err != nil {
 		return "", nil, err
 	}
