@@ -80,18 +80,25 @@ func (i *Image) Start(ctx context.Context, config Config) (*Machine, error) {
 		return nil, fmt.Errorf("machine %s: %w", config.Name, err)
 	}
 	begun := time.Now()
-	m, err := i.launch(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("machine %s: %w", config.Name, err)
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, config.BootWithin, fmt.Errorf("not up within %v", config.BootWithin))
 	defer cancel()
-	if err := m.boot(ctx); err != nil {
+	for attempt := 1; ; attempt++ {
+		m, err := i.launch(ctx, config)
+		if err != nil {
+			return nil, fmt.Errorf("machine %s: %w", config.Name, err)
+		}
+		if err = m.boot(ctx); err == nil {
+			i.log("machine %s is up after %.1f s, its console is %s", config.Name, time.Since(begun).Seconds(), m.console)
+			return m, nil
+		}
 		m.Kill()
-		return nil, fmt.Errorf("machine %s: %w; its console (%s) ends: %s", config.Name, err, m.console, m.lastWords())
+		words := m.lastWords()
+		// Another program may take a port between our look at it and QEMU's.
+		if attempt < 3 && strings.Contains(words, "Could not set up host forwarding") {
+			continue
+		}
+		return nil, fmt.Errorf("machine %s: %w; its console (%s) ends: %s", config.Name, err, m.console, words)
 	}
-	i.log("machine %s is up after %.1f s", config.Name, time.Since(begun).Seconds())
-	return m, nil
 }
 
 // launch writes the machine's own files down and starts QEMU.
