@@ -53,6 +53,9 @@ var ErrNoAnswer = errors.New("the firmware gave no answer")
 
 // Throttling is an open way to the throttling word.
 type Throttling struct {
+	root        string
+	openMailbox func(path string) (mailbox, error)
+
 	name   string
 	source source
 	denied error
@@ -72,16 +75,31 @@ type source interface {
 // Open finds the best source under root that answers; "" and "/" are the live
 // system. Its error is errors.ErrUnsupported where there is none, wraps
 // fs.ErrPermission where this user may not ask the only one there is, and
-// ErrNoAnswer where the firmware was silent: then Open again later.
+// ErrNoAnswer where the firmware was silent: then Open again later. A better source
+// that did not answer this time is in Denied, and is found by Upgrade.
 func Open(root string) (*Throttling, error) {
 	return open(root, openDevice)
 }
 
 func open(root string, openMailbox func(path string) (mailbox, error)) (*Throttling, error) {
-	var failures []error
-	found := func(path string, s source) *Throttling {
-		return &Throttling{name: path, source: s, denied: first(failures, fs.ErrPermission)}
+	t := &Throttling{root: root, openMailbox: openMailbox}
+	failures, found := t.probe()
+	if found {
+		return t, nil
 	}
+	path, alarm, err := openAlarm(root)
+	if err == nil {
+		t.name, t.source, t.denied = path, alarm, refusal(failures)
+		return t, nil
+	}
+	if err := refusal(append(failures, err)); err != nil {
+		return nil, fmt.Errorf("throttling: %w", err)
+	}
+	return nil, fmt.Errorf("throttling: no /dev/vcio_gencmd, no /dev/vcio that answers and no rpi_volt alarm: %w", errors.ErrUnsupported)
+}
+
+// probe takes the best mailbox that answers, of those that are better than the source in use, or tells why none was taken.
+func (t *Throttling) probe() (failures []error, found bool) {
 	for _, probe := range []struct {
 		path string
 		make func(mailbox) source
@@ -89,8 +107,11 @@ func open(root string, openMailbox func(path string) (mailbox, error)) (*Throttl
 		{"dev/vcio_gencmd", func(m mailbox) source { return &gencmd{mailbox: m} }},
 		{"dev/vcio", func(m mailbox) source { return &tag{gencmd: gencmd{mailbox: m}} }},
 	} {
-		path := attribute.Path(root, probe.path)
-		m, err := openMailbox(path)
+		path := attribute.Path(t.root, probe.path)
+		if path == t.name {
+			break
+		}
+		m, err := t.openMailbox(path)
 		if err != nil {
 			failures = append(failures, explained(path, err))
 			continue
@@ -101,29 +122,19 @@ func open(root string, openMailbox func(path string) (mailbox, error)) (*Throttl
 			failures = append(failures, fmt.Errorf("%s: %w", path, err))
 			continue
 		}
-		t := found(path, s)
-		if _, t.alarm, err = openAlarm(root); err == nil {
+		t.name, t.source, t.denied = path, s, refusal(failures)
+		if _, t.alarm, err = openAlarm(t.root); err == nil {
 			_ = t.missed(0) // what was before is not told again
 		}
-		return t, nil
+		return nil, true
 	}
-	path, alarm, err := openAlarm(root)
-	if err == nil {
-		return found(path, alarm), nil
-	}
-	failures = append(failures, err)
-	for _, err := range failures {
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errors.ErrUnsupported) {
-			return nil, fmt.Errorf("throttling: %w", err)
-		}
-	}
-	return nil, fmt.Errorf("throttling: no /dev/vcio_gencmd, no /dev/vcio that answers and no rpi_volt alarm: %w", errors.ErrUnsupported)
+	return failures, false
 }
 
-// first returns the first failure of a kind; nil if there is none.
-func first(failures []error, kind error) error {
+// refusal returns the first failure of something that is there and could tell; nil if there is none.
+func refusal(failures []error) error {
 	for _, err := range failures {
-		if errors.Is(err, kind) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
@@ -186,9 +197,26 @@ func (t *Throttling) missed(word uint32) (bits uint32) {
 // Source returns the path that is read, for people and for reports.
 func (t *Throttling) Source() string { return t.name }
 
-// Denied returns the refusal of a better source than the one in use, with what to
-// do about it; nil if there is none.
+// Denied returns why a better source that is there is not the one in use, as of
+// Open or the newest Upgrade; nil if there is none. It wraps fs.ErrPermission and
+// says what to do where this user may not ask it, and wraps ErrNoAnswer where the
+// firmware was silent: Upgrade then.
 func (t *Throttling) Denied() error { return t.denied }
+
+// Upgrade looks for a better source than the one in use, and goes on with it if
+// one answers now: then it returns true, and Source and Word are those of the
+// other. Call it now and then, but not after Close; with the best source in use
+// it costs nothing.
+func (t *Throttling) Upgrade() bool {
+	before := *t
+	failures, found := t.probe()
+	if !found {
+		t.denied = refusal(failures)
+		return false
+	}
+	_ = before.Close()
+	return true
+}
 
 // MeasureTemperature asks the firmware for the SoC's temperature in degrees
 // Celsius, to be compared with the kernel's. It is errors.ErrUnsupported where
