@@ -24,8 +24,8 @@
 //   - Nobody who listens delays control. Nodes and fans conflate for a slow subscriber; events wait for it in a ring of
 //     1024 and no longer.
 //   - No peer makes memory grow: messages have at most 64 KiB, headers 16 KiB, a connection 32 streams. At most 256
-//     connections are open, 128 of them in their handshake, for 10 s; one without a call ends after 5 minutes. At most 128 subscribers watch over the wire; in the program, any
-//     number.
+//     connections are open, 128 of them in their handshake, for 10 s; one without a call ends after 5 minutes. At most 128
+//     subscribers watch over the wire; in the program, any number.
 //   - Nothing that leaves this machine goes without the credentials of the case: New refuses it and names it.
 //   - Wall clocks do not matter. Ages travel, not times, and everything is measured with the monotonic clock.
 //   - New starts nothing. Run joins all that it started before it returns; only a Dial that ignores its context may
