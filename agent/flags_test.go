@@ -144,6 +144,28 @@ func TestCountsSurviveARestart(t *testing.T) {
 	}
 }
 
+// TestAnotherSourceIsNoDip goes from the firmware's history to rpi_volt's alarm and back.
+func TestAnotherSourceIsNoDip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard()
+		b.word = 0x10000
+		r := start(t, b, nil)
+		stream := r.watch(0)
+		r.receive(stream)
+		for _, step := range []struct {
+			source      string
+			word, known uint32
+		}{{"/sys/class/hwmon/hwmon2/in0_lcrit_alarm", 0, 0x10001}, {"/dev/vcio_gencmd", 0x10000, 0xf000f}} {
+			aligned()
+			r.set(func(b *board) { b.source, b.word, b.known = step.source, step.word, step.known })
+			m := r.receive(stream)
+			if len(m.GetFlagEdges()) != 0 || m.GetThrottling().GetFlags()[0].GetCount() != 1 {
+				t.Errorf("from %s: %v", step.source, m)
+			}
+		}
+	})
+}
+
 // TestNoWritesWhileNothingChanges removes the file: only a change brings it back.
 func TestNoWritesWhileNothingChanges(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "flags.json")

@@ -121,6 +121,7 @@ func (s *state) step(w word, err error) []throttle.Edge {
 		return nil
 	}
 	f.source = w.source
+	s.counter.From(w.source)
 	edges := s.counter.Step(w.bits, w.known)
 	for i := range throttle.Flag(throttle.Flags) {
 		active, known := s.counter.Active(i)

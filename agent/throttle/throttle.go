@@ -18,6 +18,8 @@
 //   - a history that has been cleared is no edge, and one that is set again after that is a new dip, unless the flag was
 //     raised in the word before or is in this one: then that is what set it;
 //   - what is raised, or has occurred, in the very first word of a boot counts once;
+//   - histories of two sources are not compared: that of the first word from another one is where its own begins, and
+//     only what is raised or not raised in that word makes edges;
 //   - a bit that cannot be known keeps its last known value until it can be known again.
 //
 // Everything here is pure: no clock, no I/O, no goroutine, and no allocation in [Counter.Step]. A Counter is not safe for
@@ -80,12 +82,16 @@ type State struct {
 	BootID string        `json:"boot_id"` // the boot that the rest belongs to
 	Word   uint32        `json:"word"`    // the newest known value of each bit
 	Counts [Flags]uint64 `json:"counts"`  // rises in this boot, by flag
+
+	// Source is where Word was read; "" if that is not known, as in states kept by older versions.
+	Source string `json:"source,omitempty"`
 }
 
 // Counter follows the word of one board through one boot. Make one with [New].
 type Counter struct {
 	state State
 	known uint32
+	moved bool // the next word is the first from another source
 	edges [2 * Flags]Edge
 }
 
@@ -99,13 +105,26 @@ func New(bootID string, saved State) *Counter {
 	return &Counter{state: saved}
 }
 
+// From says where the next words are read, such as "/dev/vcio_gencmd". The first source of a boot, and one after words from
+// nowhere known, changes nothing; nor does "".
+func (c *Counter) From(source string) {
+	if source == "" || source == c.state.Source {
+		return
+	}
+	c.moved = c.moved || c.state.Source != ""
+	c.state.Source = source
+}
+
 // Step takes the next word and the mask of its bits that are known, and returns the edges since the word before, in the
 // order of the flags. The slice is valid until the next Step; it is empty when nothing has risen or fallen.
 func (c *Counter) Step(word, known uint32) []Edge {
 	known &= All
 	before := c.state.Word
 	after := before&^known | word&known
-	c.state.Word, c.known = after, known
+	if c.moved {
+		before = before&^History | after&History
+	}
+	c.state.Word, c.known, c.moved = after, known, false
 	n := 0
 	for f := range Flag(Flags) {
 		was, is := before&f.Bit() != 0, after&f.Bit() != 0

@@ -28,11 +28,15 @@ func TestTranscript(t *testing.T) {
 		input, _, _ := strings.Cut(line, "->")
 		input = strings.TrimSpace(input)
 		boot, isBoot := strings.CutPrefix(input, "boot")
+		source, isSource := strings.CutPrefix(input, "from ")
 		switch {
 		case input == "" || strings.HasPrefix(input, "#"):
 			fmt.Fprintln(&got, input)
 		case isBoot:
 			counter = New(strings.TrimSpace(boot), saved)
+			fmt.Fprintln(&got, input)
+		case isSource:
+			counter.From(source)
 			fmt.Fprintln(&got, input)
 		default:
 			word, known := parse(t, input)
@@ -139,6 +143,9 @@ func FuzzCounter(f *testing.F) {
 		for len(steps) >= 2 {
 			spread := func(b byte) uint32 { return uint32(b&0xf) | uint32(b>>4)<<16 }
 			follow(t, c, spread(steps[0]), spread(steps[1]))
+			if len(steps)%5 == 0 {
+				c.From(fmt.Sprint(len(steps) % 3))
+			}
 			if len(steps)%7 == 0 { // a restart in the middle is not seen from outside
 				restarted := New("boot", c.State())
 				restarted.known = c.known
@@ -211,6 +218,24 @@ func TestEveryPairOfWords(t *testing.T) {
 		follow(t, c, spread(after), All)
 		if rises := c.Count(UnderVoltage) + c.Count(FrequencyCapped) + c.Count(Throttled) + c.Count(SoftTemperatureLimit); rises > uint64(bits.OnesCount32(before)+bits.OnesCount32(after)) {
 			t.Fatalf("%#x then %#x: %d rises from fewer bits", spread(before), spread(after), rises)
+		}
+	}
+}
+
+// TestStateOfAnOlderVersion goes on from a file that does not name its source: what it has seen is no news, and what it
+// has not seen counts.
+func TestStateOfAnOlderVersion(t *testing.T) {
+	for word, want := range map[uint32]uint64{0x10000: 3, 0x50000: 3, 0x10001: 4} {
+		var saved State
+		if err := json.Unmarshal([]byte(`{"boot_id":"boot","word":65536,"counts":[3,0,0,0]}`), &saved); err != nil {
+			t.Fatal(err)
+		}
+		c := New("boot", saved)
+		c.From("/dev/vcio_gencmd")
+		c.Step(word, All)
+		throttled := uint64(word >> 18 & 1)
+		if c.Count(UnderVoltage) != want || c.Count(Throttled) != throttled || c.State().Source != "/dev/vcio_gencmd" {
+			t.Errorf("%#x: %+v, want %d", word, c.State(), want)
 		}
 	}
 }
