@@ -19,7 +19,9 @@ const SocketMode = 0o660
 // Listen listens on unix:///absolute/path or on host:port.
 //
 // A unix socket is readable and writable by owner and group. Its folder is made if only that is missing; a socket that
-// a dead process left behind is replaced, one that somebody answers on is an error, and so is any other file.
+// a dead process left behind is replaced, one that somebody answers on is an error, and so is any other file. While it
+// is open, a locked file beside it, path.lock, keeps every other process that listens in this way away; closing removes
+// both.
 func Listen(address string) (net.Listener, error) {
 	path, unix := strings.CutPrefix(address, "unix://")
 	if !unix {
@@ -66,6 +68,22 @@ func listenUnix(path string) (net.Listener, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%w; make %s for this user, or choose another socket", err, dir)
 	}
+	held, err := takeLock(path + ".lock")
+	if errors.Is(err, errHeld) {
+		return nil, fmt.Errorf("another process%s; stop it or choose another path", describeHolder(path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err := bind(path)
+	if err != nil {
+		return nil, errors.Join(err, held.release())
+	}
+	return &lockedListener{Listener: l, lock: held}, nil
+}
+
+// bind replaces what a dead process left at a path that is locked.
+func bind(path string) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -76,9 +94,6 @@ func listenUnix(path string) (net.Listener, error) {
 		return errors.Join(raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), SocketMode) }), err)
 	}}
 	l, err := narrow.Listen(context.Background(), "unix", path)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("%w; make %s writable for this user, or choose another socket", err, dir)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +104,8 @@ func listenUnix(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes the socket of a dead process.
+// removeStale removes the socket of a dead process. One that somebody answers on belongs to a program that knows
+// nothing of the lock.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,19 +117,33 @@ func removeStale(path string) error {
 	if info.Mode().Type() != fs.ModeSocket {
 		return errors.New("there is something that is not a socket; remove it or choose another path")
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
+	conn, err := dial(path)
+	switch {
+	case err == nil:
 		defer conn.Close()
-		return fmt.Errorf("another process%s answers there; stop it or choose another path", holder(conn))
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("another process%s answers there; stop it or choose another path", pid(conn))
+	case errors.Is(err, syscall.EACCES):
+		return errors.New("another user's process may serve there; stop it, remove the socket if there is none, or choose another path")
+	case !errors.Is(err, syscall.ECONNREFUSED):
 		return err
 	}
 	return os.Remove(path)
 }
 
-// holder names the process at the other end, as " (pid 123)", where the kernel tells.
-func holder(conn net.Conn) string {
+func dial(path string) (net.Conn, error) { return net.DialTimeout("unix", path, time.Second) }
+
+// describeHolder says what is known of the process that has locked a path, as " (pid 123) answers there".
+func describeHolder(path string) string {
+	conn, err := dial(path)
+	if err != nil {
+		return " has locked it with " + path + ".lock"
+	}
+	defer conn.Close()
+	return pid(conn) + " answers there"
+}
+
+// pid names the process at the other end, as " (pid 123)", where the kernel tells.
+func pid(conn net.Conn) string {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
 		return ""
