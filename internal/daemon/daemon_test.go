@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -96,6 +97,9 @@ func TestRunEndsGracefullyThenAtOnce(t *testing.T) {
 
 func TestRunEndsByEachSignal(t *testing.T) {
 	manager := listenNotify(t)
+	heard := make(chan os.Signal, 1) // SIGHUP is not ignored then, not even where the tests run under nohup
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		err := Run(t.Context(), hclog.NewNullLogger(), func(ctx context.Context) error {
 			if err := syscall.Kill(os.Getpid(), sent); err != nil {
@@ -131,16 +135,24 @@ func listenNotify(t *testing.T) *net.UnixConn {
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv("BRAMBLE_WRITE_INTO_A_CLOSED_PIPE") == "" {
+	program, child := map[string]func(context.Context) error{
+		"write into a closed pipe": func(context.Context) error {
+			if _, err := os.Stdout.WriteString("nobody reads this"); !errors.Is(err, syscall.EPIPE) {
+				return fmt.Errorf("wrote into a closed pipe: %v", err)
+			}
+			return nil
+		},
+		"lose the terminal": func(ctx context.Context) error {
+			if !signal.Ignored(syscall.SIGHUP) {
+				return errors.New("SIGHUP is not ignored any more")
+			}
+			return errors.Join(syscall.Kill(os.Getpid(), syscall.SIGHUP), ctx.Err())
+		},
+	}[os.Getenv("BRAMBLE_CHILD")]
+	if !child {
 		os.Exit(m.Run())
 	}
-	err := Run(context.Background(), hclog.NewNullLogger(), func(context.Context) error {
-		if _, err := os.Stdout.WriteString("nobody reads this"); !errors.Is(err, syscall.EPIPE) {
-			return fmt.Errorf("wrote into a closed pipe: %v", err)
-		}
-		return nil
-	})
-	os.Exit(ExitCode(err))
+	os.Exit(ExitCode(Run(context.Background(), hclog.NewNullLogger(), program)))
 }
 
 // A fan must not be left alone because the reader of a log went away.
@@ -152,8 +164,17 @@ func TestRunOutlivesItsReader(t *testing.T) {
 	reader.Close()
 	defer writer.Close()
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), "BRAMBLE_WRITE_INTO_A_CLOSED_PIPE=1", "GORACE=atexit_sleep_ms=10")
+	child.Env = append(os.Environ(), "BRAMBLE_CHILD=write into a closed pipe", "GORACE=atexit_sleep_ms=10")
 	child.Stdout = writer
+	if err := child.Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who says nohup wants it to go on when the terminal is gone.
+func TestRunUnderNohup(t *testing.T) {
+	child := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec "$0"`, os.Args[0])
+	child.Env = append(os.Environ(), "BRAMBLE_CHILD=lose the terminal", "GORACE=atexit_sleep_ms=10")
 	if err := child.Run(); err != nil {
 		t.Error(err)
 	}
