@@ -47,7 +47,7 @@ type notice struct {
 type snapshot struct {
 	sample   uint64
 	at       time.Time
-	epoch    int // how often the sensors or the source of the flags had changed
+	epoch    int // how often the sensors had changed
 	sensors  []Sensor
 	readings []reading
 	flags    flags
@@ -88,7 +88,6 @@ func (s *state) publish(r *reader, at time.Time) []throttle.Edge {
 		s.now.readings = make([]reading, len(r.sensors))
 	}
 	var edges []throttle.Edge
-	source := s.now.flags.source
 	r.collect(func(i int, p probe) {
 		if i < len(s.now.readings) {
 			s.now.readings[i] = judge(s.now.sensors[i].Kind, p.value, p.err)
@@ -96,9 +95,6 @@ func (s *state) publish(r *reader, at time.Time) []throttle.Edge {
 			edges = s.step(p.word, p.err)
 		}
 	})
-	if s.now.flags.source != source {
-		s.now.epoch++
-	}
 	for _, e := range edges {
 		s.append(notice{at: at, edge: e})
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
@@ -46,13 +47,14 @@ func (a *Agent) watch(ctx context.Context, deadBand float64, send func(*agentv1.
 
 // follower knows what one subscriber has been sent.
 type follower struct {
-	deadBand float64
-	sequence uint64
-	sample   uint64
-	epoch    int
-	sent     []reading
-	flags    flags
-	now      snapshot // reused for each message
+	deadBand     float64
+	sequence     uint64
+	sample       uint64
+	epoch        int
+	sent         []reading
+	flags        flags
+	capabilities []Capability
+	now          snapshot // reused for each message
 }
 
 // message is the next one for this subscriber, or nil when it has been sent everything.
@@ -67,7 +69,9 @@ func (f *follower) message(a *Agent, sub *subscription) (*agentv1.WatchResponse,
 	if f.now.sample == 0 || f.now.sample == f.sample && len(notices) == 0 {
 		return nil, nil
 	}
-	anew := f.sequence == 0 || f.now.epoch != f.epoch
+	capabilities := a.config.capabilities(f.now)
+	anew := f.sequence == 0 || f.now.epoch != f.epoch || !slices.Equal(capabilities, f.capabilities)
+	f.capabilities = capabilities
 	m := f.changes(time.Now(), notices, anew)
 	if anew {
 		m.Node = a.node(f.now)
@@ -75,8 +79,8 @@ func (f *follower) message(a *Agent, sub *subscription) (*agentv1.WatchResponse,
 	return m, nil
 }
 
-// changes is what differs between the newest state and what was sent, and becomes what was sent. If the sensors are new
-// to the subscriber, all of them differ.
+// changes is what differs between the newest state and what was sent, and becomes what was sent. If the node is told anew,
+// all readings differ.
 func (f *follower) changes(now time.Time, notices []notice, anew bool) *agentv1.WatchResponse {
 	f.sequence++
 	f.sample = f.now.sample
