@@ -178,7 +178,8 @@ func (c *Channel) nanoseconds(fraction float64) uint64 {
 }
 
 // SetDuty sets the duty to a fraction, 0 (the fan stops or idles, as its maker decided) to 1
-// (full speed). Anything else is refused and changes nothing.
+// (full speed), and switches the channel on again if another program has switched it off. Any
+// other fraction is refused and changes nothing.
 func (c *Channel) SetDuty(fraction float64) error {
 	if err := checkFraction(c.name, fraction); err != nil {
 		return err
@@ -190,6 +191,10 @@ func (c *Channel) SetDuty(fraction float64) error {
 	}
 	if err := c.duty.set(c.nanoseconds(fraction)); err != nil {
 		return fmt.Errorf("%s: set the duty: %w", c.name, err)
+	}
+	// The kernel passes over what changes nothing (__pwm_apply in drivers/pwm/core.c).
+	if err := c.enable.set(1); err != nil {
+		return fmt.Errorf("%s: switch on: %w", c.name, err)
 	}
 	c.fraction = fraction
 	return nil

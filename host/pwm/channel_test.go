@@ -24,7 +24,7 @@ func TestOpenWritesPeriodThenDutyThenEnable(t *testing.T) {
 	if err := errors.Join(c.SetDuty(0.25), c.SetDuty(0)); err != nil {
 		t.Fatal(err)
 	}
-	k.wantTranscript(t, "pwm0/duty_cycle 10000", "pwm0/duty_cycle 0") // a stopped fan's channel stays on
+	k.wantTranscript(t, "pwm0/duty_cycle 10000", "pwm0/enable 1", "pwm0/duty_cycle 0", "pwm0/enable 1") // a stopped fan's channel stays on
 }
 
 // What the driver says to a program that starts with the duty.
@@ -90,7 +90,7 @@ func TestTakeOverOfTheOtherPolarity(t *testing.T) {
 	if err := c.SetDuty(0.8); err != nil {
 		t.Fatal(err)
 	}
-	k.wantTranscript(t, "pwm0/duty_cycle 8000")
+	k.wantTranscript(t, "pwm0/duty_cycle 8000", "pwm0/enable 1")
 	if !slices.Equal(channel.wire, []string{"0.75", "0.8"}) {
 		t.Errorf("the pin was %v", channel.wire)
 	}
@@ -143,7 +143,23 @@ func TestInverted(t *testing.T) {
 	if err := c.SetDuty(0.25); err != nil || chip.channels[0].sees(true) != 0.25 {
 		t.Errorf("%v, the fan sees %v", err, chip.channels[0].sees(true))
 	}
-	k.wantTranscript(t, "pwm0/duty_cycle 30000")
+	k.wantTranscript(t, "pwm0/duty_cycle 30000", "pwm0/enable 1")
+}
+
+// Another program switches the channel off: the next duty switches it on, and never at the old one.
+func TestSetDutySwitchesOnAgain(t *testing.T) {
+	k, chip := pi4()
+	c := openTest(t, k, Config{})
+	if err := errors.Join(c.SetDuty(0.3), writeText(k, chip.dir+"/pwm0/enable", "0"), c.SetDuty(0.8)); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"off", "1", "0.3", "off", "0.8"}; !slices.Equal(chip.channels[0].wire, want) {
+		t.Errorf("the pin was %v, want %v", chip.channels[0].wire, want)
+	}
+	k.nodes[chip.dir+"/pwm0/enable"].write = func(string) error { return syscall.EIO }
+	if err := c.SetDuty(0.9); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "switch on") || c.Duty() != 0.8 {
+		t.Errorf("error %v, duty %v", err, c.Duty())
+	}
 }
 
 // An unexport stops the output of a Pi 5, so nothing may ever write to that file.
@@ -153,7 +169,8 @@ func TestCloseLeavesTheFanAlone(t *testing.T) {
 	if err := c.SetDuty(0.6); err != nil {
 		t.Fatal(err)
 	}
-	k.wantTranscript(t, "export 2", "pwm2/period 40000", "pwm2/duty_cycle 40000", "pwm2/enable 1", "pwm2/duty_cycle 24000")
+	k.wantTranscript(t, "export 2", "pwm2/period 40000", "pwm2/duty_cycle 40000", "pwm2/enable 1",
+		"pwm2/duty_cycle 24000", "pwm2/enable 1")
 	if err := errors.Join(c.Close(), c.Close()); err != nil {
 		t.Fatal(err)
 	}

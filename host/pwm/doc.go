@@ -14,7 +14,8 @@
 // switches it on. A duty that does not fit into a shorter period is lowered before it. A channel
 // that already runs is taken over with the duty that it has: the fan notices nothing.
 //
-// Afterwards only the duty is written, to a file that stays open. A stopped fan is a duty of 0 on
+// Afterwards the duty is written, and then that the channel is on, to files that stay open: the
+// latter changes nothing unless another program has switched it off. A stopped fan is a duty of 0 on
 // a channel that is on, for the level of a channel that is off is undefined. The channel is never
 // unexported, and closing it leaves it running: on a Pi 5 an unexport stops the output
 // (rp1_pwm_free in drivers/pwm/pwm-rp1.c).
