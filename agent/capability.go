@@ -1,6 +1,9 @@
 package agent
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // CapabilityKind names one thing that bramble can use on a board.
 type CapabilityKind int32
@@ -27,7 +30,9 @@ const (
 	Failed                                 // it is there and does not answer
 )
 
-// Capability is one thing that a board offers, or not.
+// Capability is one thing that a board offers, or not. One that the caller gives in [Config.Capabilities] holds where there is
+// nothing to read. Once there is, the readings decide, and the caller's Detail stays for as long as they are of the same
+// State and Source.
 type Capability struct {
 	Kind   CapabilityKind
 	State  CapabilityState
@@ -35,28 +40,62 @@ type Capability struct {
 	Detail string // what to know or do about it, in one line; empty when all is well
 }
 
-// capabilities has one entry for each kind: what the caller said, and for the others what the ports and readings tell.
+// capabilities has one entry for each kind.
 func (c Config) capabilities(now snapshot) []Capability {
 	all := make([]Capability, 0, capabilityKinds)
 	for kind := CapabilityKind(1); kind <= capabilityKinds; kind++ {
-		if i := slices.IndexFunc(c.Capabilities, func(known Capability) bool { return known.Kind == kind }); i >= 0 {
-			all = append(all, c.Capabilities[i])
-			continue
+		seen := c.capability(kind, now)
+		if i := slices.IndexFunc(c.Capabilities, func(given Capability) bool { return given.Kind == kind }); i >= 0 {
+			seen = c.Capabilities[i].after(seen, c.isRead(kind, now))
 		}
-		all = append(all, c.capability(kind, now))
+		all = append(all, seen)
 	}
 	return all
+}
+
+// after is what remains of a given capability after what has been seen of it, if its port has anything to read.
+func (given Capability) after(seen Capability, read bool) Capability {
+	switch {
+	case !read:
+		return given
+	case seen.State == Unsupported:
+		return seen
+	}
+	seen.Source = cmp.Or(seen.Source, given.Source)
+	if seen.State == given.State && seen.Source == cmp.Or(given.Source, seen.Source) {
+		seen.Detail = cmp.Or(seen.Detail, given.Detail)
+	}
+	return seen
+}
+
+// isRead says whether there is something of that kind to read, which answers or fails by itself. Of a light and of notices
+// nothing is read.
+func (c Config) isRead(kind CapabilityKind, now snapshot) bool {
+	if kind == ThrottlingCapability {
+		return c.Throttle != nil
+	}
+	return slices.ContainsFunc(now.sensors, func(s Sensor) bool { return s.Kind.capability() == kind })
+}
+
+// capability is the kind of capability that such a sensor is behind.
+func (k SensorKind) capability() CapabilityKind {
+	switch {
+	case k.isTemperature():
+		return TemperatureCapability
+	case k == CPUClock:
+		return CPUClockCapability
+	case k == LinkSpeed:
+		return LinkSpeedCapability
+	default:
+		return 0
+	}
 }
 
 // capability is what the ports and readings tell of one kind.
 func (c Config) capability(kind CapabilityKind, now snapshot) Capability {
 	switch {
-	case kind == TemperatureCapability:
-		return sensed(kind, now, SensorKind.isTemperature)
-	case kind == CPUClockCapability:
-		return sensed(kind, now, func(k SensorKind) bool { return k == CPUClock })
-	case kind == LinkSpeedCapability:
-		return sensed(kind, now, func(k SensorKind) bool { return k == LinkSpeed })
+	case kind == TemperatureCapability, kind == CPUClockCapability, kind == LinkSpeedCapability:
+		return sensed(kind, now)
 	case kind == ThrottlingCapability && now.flags.failure != "":
 		return Capability{Kind: kind, State: Failed, Source: now.flags.source, Detail: now.flags.failure}
 	case kind == ThrottlingCapability && now.flags.source != "":
@@ -70,11 +109,11 @@ func (c Config) capability(kind CapabilityKind, now snapshot) Capability {
 }
 
 // sensed is the capability behind a kind of sensors: one that answers is enough.
-func sensed(kind CapabilityKind, now snapshot, match func(SensorKind) bool) Capability {
+func sensed(kind CapabilityKind, now snapshot) Capability {
 	found := Capability{Kind: kind, State: Unsupported}
 	for i, s := range now.sensors {
 		switch r := now.readings[i]; {
-		case !match(s.Kind) || r.unsupported:
+		case s.Kind.capability() != kind || r.unsupported:
 		case r.failure == "":
 			return Capability{Kind: kind, State: Available, Source: s.Source}
 		case found.State == Unsupported:

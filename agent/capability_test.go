@@ -57,3 +57,41 @@ func TestCapabilitiesThatChangeAreTold(t *testing.T) {
 		}
 	})
 }
+
+// TestGivenCapabilities says at the start that something is refused, then lets the readings change.
+func TestGivenCapabilities(t *testing.T) {
+	const alarm, gencmd = "/sys/class/hwmon/hwmon1/in0_lcrit_alarm", "/dev/vcio_gencmd"
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard()
+		b.source, b.known, b.wordErr = alarm, 0x10001, syscall.EIO
+		clocked := b.sensors
+		b.sensors = clocked[:2]
+		throttling := Capability{ThrottlingCapability, Available, alarm, "for all flags: join group video"}
+		clock := Capability{CPUClockCapability, Failed, "", "cpufreq: permission denied"}
+		light := Capability{LightCapability, Failed, "ACT", "not writable"}
+		r := start(t, b, func(c *Config) { c.Light, c.Capabilities = &lamp{}, []Capability{throttling, clock, light} })
+		for i, step := range []struct {
+			change func(*board)
+			want   Capability
+		}{
+			{func(*board) {}, Capability{ThrottlingCapability, Failed, alarm, "input/output error"}}, // from the first read on
+			{func(b *board) { b.wordErr = nil }, throttling},
+			{func(b *board) { b.wordErr = syscall.EIO }, Capability{ThrottlingCapability, Failed, alarm, "input/output error"}},
+			{func(b *board) { b.wordErr = errors.ErrUnsupported }, Capability{ThrottlingCapability, Unsupported, "", ""}},
+			{func(b *board) { b.wordErr = nil }, throttling},
+			{func(b *board) { b.source = gencmd }, Capability{ThrottlingCapability, Available, gencmd, ""}}, // what was refused is read
+			{func(*board) {}, clock}, // no sensor yet
+			{func(b *board) { b.sensors = clocked }, Capability{CPUClockCapability, Available, clocked[2].Source, ""}},
+			{func(b *board) { b.failures["cpu-clock"] = syscall.EIO }, Capability{CPUClockCapability, Failed, clocked[2].Source, "input/output error"}},
+			{func(*board) {}, light}, // nothing of it is read
+		} {
+			aligned()
+			r.set(step.change)
+			aligned()
+			synctest.Wait()
+			if got := told(r.node().GetNode(), step.want.Kind); got != step.want {
+				t.Errorf("step %d: %+v, want %+v", i, got, step.want)
+			}
+		}
+	})
+}
