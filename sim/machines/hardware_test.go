@@ -174,24 +174,41 @@ func pwm(g guest) {
 	g.sh("/lib/bramble/probe duty fe20c000.pwm 0 1")
 }
 
-// tachometer compares what the kernel's edges say with the speed that the module keeps.
+// tachometer compares what the kernel's edges say with the speed that the module keeps. At 1,500 rpm an edge comes every
+// 20 ms, which a translated machine on a busy host can follow.
 func tachometer(g guest) {
+	g.sh("modprobe pi-sim")
+	g.set("fan_max_rpm", 1500)
 	for _, duty := range []float64{1, 0.3} {
 		g.sh(fmt.Sprintf("/lib/bramble/probe duty fe20c000.pwm 0 %v", duty))
-		rpm := g.number("/lib/bramble/probe tach pinctrl-bcm2711 24")
-		if want := 5000 * duty; rpm < want*0.9 || rpm > want*1.1 {
-			g.t.Errorf("at a duty of %v the edges say %.0f rpm, want about %.0f", duty, rpm, want)
-		}
+		turns(g, "pinctrl-bcm2711", 1500*duty)
 	}
 	g.set("fan_stalled", 1)
 	g.want("/lib/bramble/probe tach '' 24", "0")
 	g.set("fan_stalled", 0)
 }
 
+// turns counts edges until they say what they must. A host that stands still for a moment loses some, so one count may
+// be wrong; a wrong fan is wrong each time.
+func turns(g guest, chip string, want float64) {
+	g.t.Helper()
+	var seen []float64
+	for range 5 {
+		rpm := g.number("/lib/bramble/probe tach '" + chip + "' 24")
+		if rpm > want*0.9 && rpm < want*1.1 {
+			return
+		}
+		seen = append(seen, rpm)
+	}
+	g.t.Errorf("the edges say %v rpm, want about %.0f", seen, want)
+}
+
 func driverFan(g guest) {
+	g.sh("modprobe pi-sim")
+	g.set("fan_max_rpm", 1500)
 	g.want("cat /sys/class/hwmon/hwmon*/name | sort | tr '\\n' ' '", "cpu_thermal gpu_thermal pwmfan rpi_volt")
 	fan := "cd $(dirname $(grep -l pwmfan /sys/class/hwmon/*/name)); "
-	g.want(fan+"echo 255 > pwm1; cat fan1_input; echo 51 > pwm1; cat fan1_input; echo 0 > pwm1_enable; cat fan1_input", "5000\n1000\n0")
+	g.want(fan+"echo 255 > pwm1; cat fan1_input; echo 51 > pwm1; cat fan1_input; echo 0 > pwm1_enable; cat fan1_input", "1500\n300\n0")
 	g.refused(fan+"echo 256 > pwm1", "I/O error")
 }
 
@@ -199,16 +216,14 @@ func driverFan(g guest) {
 func numbersMove(g guest) {
 	g.sh("echo 0 > /sys/class/pwm/pwmchip0/unexport && modprobe -r pi-sim && modprobe gpio-sim")
 	g.sh("d=/sys/kernel/config/gpio-sim/first; mkdir -p $d/bank0; echo 8 > $d/bank0/num_lines; echo other > $d/bank0/label; echo 1 > $d/live")
-	g.sh("modprobe pi-sim audio_first=1 gpio_label=pinctrl-bcm2711")
+	g.sh("modprobe pi-sim audio_first=1 gpio_label=pinctrl-bcm2711 fan_max_rpm=1500")
 	g.want("gpiodetect", "gpiochip0 [other] (8 lines)\ngpiochip1 [pinctrl-bcm2711] (58 lines)")
 	g.want("ls /sys/devices/platform/fe20c000.pwm/pwm", "pwmchip2")
 	g.sh("/lib/bramble/probe duty '' 0 0.5")
-	if got := g.parameter("fan_rpm"); got != "2500" {
+	if got := g.parameter("fan_rpm"); got != "750" {
 		g.t.Errorf("the header's chip was not found among two: the fan turns with %s rpm", got)
 	}
-	if rpm := g.number("/lib/bramble/probe tach '' 24"); rpm < 2250 || rpm > 2750 {
-		g.t.Errorf("the edges say %.0f rpm, want about 2500", rpm)
-	}
+	turns(g, "", 750)
 }
 
 // gpioSim has the kernel's own simulator move a line and a program see it.
