@@ -90,10 +90,12 @@ func (e *examination) watchdog() {
 		text, _ := os.ReadFile(filepath.Join(dir, name))
 		return strings.TrimSpace(string(text))
 	}
-	name, state := read("identity"), read("state")
-	switch {
-	case name == "":
+	if _, err := os.Lstat(dir); err != nil {
 		e.add(finding{Item: "watchdog", State: stateUnsupported, Found: "no hardware watchdog"})
+		return
+	}
+	name, state := orElse(read("identity"), "watchdog0, of which the kernel tells no more"), read("state")
+	switch {
 	case state == "active":
 		e.add(finding{Item: "watchdog", State: stateOK, Found: fmt.Sprintf("%s, active, %s s", name, orElse(read("timeout"), "?")), Source: dir})
 	default:
@@ -116,16 +118,11 @@ func (e *examination) listeners(s settings) {
 		return
 	}
 	for _, address := range s.listen {
-		path, isUnix := strings.CutPrefix(address, "unix://")
-		if !isUnix {
-			e.add(finding{Item: "listener", State: stateOK, Found: address})
-			continue
-		}
 		f := finding{Item: "listener", State: stateOK, Found: address + " is free"}
-		if why := socketTrouble(path); why != "" {
-			f.State, f.Found, f.Advice = stateInfo, address+": "+why, "run as a user who may, or set listen in "+s.file()
-		} else if answers(path) {
-			f.Found = address + " is served by a running agent"
+		if path, isUnix := strings.CutPrefix(address, "unix://"); isUnix {
+			f.socket(path, s.file())
+		} else {
+			f.port(address, s.file())
 		}
 		e.add(f)
 	}
@@ -140,6 +137,34 @@ func (e *examination) listeners(s settings) {
 		return
 	}
 	e.add(certificateFound(source.Certificate(), time.Now(), s.tls.Certificate))
+}
+
+// socket says why run could not listen on a unix socket, or that an agent does.
+func (f *finding) socket(path, settings string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		f.State, f.Found = stateWrong, "unix://"+path+": there is something that is not a socket"
+		f.Advice = "remove it, or set listen in " + settings
+	} else if why := socketTrouble(path); why != "" {
+		f.State, f.Found, f.Advice = stateInfo, "unix://"+path+": "+why, "run as a user who may, or set listen in "+settings
+	} else if answers(path) {
+		f.Found = "unix://" + path + " is served by a running agent"
+	}
+}
+
+// port says why run could not listen on a port, which takes a moment's listening to know.
+func (f *finding) port(address, settings string) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		l.Close()
+	case errors.Is(err, syscall.EADDRINUSE):
+		f.State, f.Found = stateInfo, address+" is in use, by a running agent or another program"
+		f.Advice = "ss -ltnp tells which"
+	case errors.Is(err, fs.ErrPermission):
+		f.State, f.Found, f.Advice = stateInfo, address+": this user may not listen there", "run as a user who may, or set listen in "+settings
+	default:
+		f.State, f.Found, f.Advice = stateWrong, err.Error(), "set listen in "+settings
+	}
 }
 
 // certificateFound says until when a certificate is good.
@@ -191,11 +216,12 @@ func (e *examination) state(s settings) {
 	}
 	f := finding{Item: "counts", State: stateOK, Found: "kept in " + s.state}
 	dir := filepath.Dir(s.state)
-	_, err := os.Stat(dir)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && s.makes(dir) {
+		dir = filepath.Dir(dir)
+	}
 	switch {
 	case s.state == "":
 		f.Found = "kept in memory only"
-	case errors.Is(err, fs.ErrNotExist) && s.makes(dir):
 	case accessTrouble(dir) != "":
 		f.State, f.Found, f.Advice = stateInfo, "will not be kept: "+accessTrouble(dir), "run as a user who may write it, or set state in "+s.file()
 	}
