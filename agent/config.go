@@ -34,7 +34,8 @@ type Config struct {
 	Shutdown Shutdown
 
 	// Capabilities are what the caller knows better than the ports tell: for example that a device is there and may not
-	// be opened. A kind that is not listed is available if its port has something to offer, and unsupported otherwise.
+	// be opened. A kind that is not listed is available if its port has something to offer, and unsupported otherwise; one
+	// that is listed is so until its readings tell better (see Capability).
 	Capabilities []Capability
 
 	// StatePath is where the counts of the flags are kept within a boot. Empty: in memory only.

@@ -34,7 +34,7 @@
 //
 // How often each throttling flag rose in this boot is counted here, since other programs clear the firmware's own
 // history (package throttle has the rules). With [Config.StatePath] the counts survive a restart of the agent within the
-// boot. The file is replaced whenever a flag changes and not written otherwise. It is best on a tmpfs: it is of no use
+// boot. The file is replaced whenever a flag or its source changes and not written otherwise. It is best on a tmpfs: it is of no use
 // to the next boot.
 //
 // # Concurrency
