@@ -33,7 +33,7 @@ const (
 //	  authority: /etc/bramble/authority.pem
 //	  certificate: /etc/bramble/agent.pem
 //	  key: /etc/bramble/agent.key
-//	interval: 1s                  # between two samples
+//	interval: 1s                  # between two samples; above 2s a coordinator may take the node for silent
 //	state: /run/bramble/agent-flags.json    # "" keeps the counts of the flags in memory only
 //	log:
 //	  level: info
@@ -87,6 +87,15 @@ func parseSettings(file string, data []byte) (settings, error) {
 	s.log.Level = log.Key("level").Choice("info", strings.Split(daemon.Levels, ", ")...)
 	s.log.Format = log.Key("format").Choice("text", strings.Split(daemon.Formats, ", ")...)
 	return s, doc.Faults()
+}
+
+// slow says what a coordinator makes of an interval that is allowed but long; "" if it is short enough.
+func (s settings) slow() string {
+	if s.interval <= 2*time.Second {
+		return ""
+	}
+	return fmt.Sprintf("%v between two samples: the coordinator calls a node stale at 3 s, unless its stale_after is raised, "+
+		"and puts its fans to full at 5 s", s.interval)
 }
 
 func parseTLS(tls document.Value) identity.Files {

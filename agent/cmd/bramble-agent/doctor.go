@@ -116,6 +116,9 @@ func (e *examination) configuration(o options) settings {
 		found = "defaults; " + o.configPath() + " would change them"
 	}
 	e.add(finding{Item: "settings", State: stateOK, Found: found})
+	if why := s.slow(); why != "" {
+		e.add(finding{Item: "interval", State: stateInfo, Found: why, Advice: "set interval to 2s or less in " + s.file()})
+	}
 	return s
 }
 

@@ -41,6 +41,9 @@ func serve(ctx context.Context, s settings, root string, logger hclog.Logger) er
 	if atLeast > 0 && s.interval > atLeast {
 		return fmt.Errorf("interval: %v: systemd's watchdog wants a sign of life every %v: shorten the interval or lengthen WatchdogSec in the unit", s.interval, atLeast)
 	}
+	if why := s.slow(); why != "" {
+		logger.Warn("long interval, 2s or less is heard in time", "reason", why)
+	}
 	secure, err := serverCredentials(s, logger)
 	if err != nil {
 		return err
