@@ -4,6 +4,7 @@ package system
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,14 +28,18 @@ func risen(flag agentv1.Flag, times int) string {
 func flagsArrive(t *testing.T, m machine) {
 	m.set(t, "throttled", 0)
 	m.watching(t)
-	const promise = 1200 * time.Millisecond
+	// A board keeps the promise with every event. Of what a translated machine needs on top, a second's phase aside, 0.3 s
+	// are let pass.
+	const promise, slowness = 1200 * time.Millisecond, 300 * time.Millisecond
+	var all []time.Duration
 	times := map[agentv1.Flag]int{}
 	raised := func(what, action string, flag agentv1.Flag) {
 		t.Helper()
 		times[flag]++
 		took := m.took(t, action, risen(flag, times[flag]), promise)
+		all = append(all, took)
 		t.Logf("%s arrives as an event %v later", what, took.Round(time.Millisecond))
-		if took > promise {
+		if took > promise+slowness {
 			t.Errorf("%s arrives as an event after %v, want it within %v", what, took, promise)
 		}
 	}
@@ -49,6 +54,10 @@ func flagsArrive(t *testing.T, m machine) {
 		m.forgotten(t)
 		m.sh(t, "sleep "+wait)
 		raised("a dip of a moment", set("throttled", 1)+"; "+set("throttled", 0), agentv1.Flag_FLAG_UNDER_VOLTAGE)
+	}
+	slices.Sort(all)
+	if median := all[len(all)/2]; median > promise {
+		t.Errorf("half of the events take %v and more, want them within %v", median, promise)
 	}
 	if state := flag(m.node(t), agentv1.Flag_FLAG_UNDER_VOLTAGE); state.GetActive() || state.GetCount() < 5 {
 		t.Errorf("the node says %v, want no under-voltage now and 5 or more counted", state)

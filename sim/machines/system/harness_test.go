@@ -149,7 +149,7 @@ func (m machine) live(t testing.TB) {
 // calm is where most chapters begin: nothing is hot or broken, every fan is automatic, and the configuration is whole.
 func (m machine) calm(t testing.TB) {
 	t.Helper()
-	m.sh(t, set("temp", 45_000)+"; "+set("temp_error", 0)+"; "+set("throttled", 0)+"; "+set("fan_stalled", 0))
+	m.sh(t, set("temp", 45_000)+"; "+set("gpu_temp", 30_000)+"; "+set("temp_error", 0)+"; "+set("throttled", 0)+"; "+set("fan_stalled", 0))
 	m.configure(t, caseOfOne)
 }
 

@@ -55,7 +55,7 @@ func boot(t *testing.T) machine {
 
 // install installs what deploy/install installs, on a machine with all simulated hardware, and starts both services.
 func install(t *testing.T, m machine) {
-	m.sh(t, "cat > /run/wires <<'END'\n"+wires+"END\nmodprobe pi-sim && mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug")
+	m.sh(t, "cat > /run/wires <<'END'\n"+wires+"END\nmodprobe pi-sim fan_max_rpm=1500 && mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug")
 	plugI2C(t, m)
 	t.Log("the machine has a simulated Pi, and an LM75 and an ADT7475 on I2C")
 	m.sh(t, "/opt/bramble/deploy/install /opt/bramble/bin")

@@ -83,6 +83,6 @@ func (m machine) reload(t testing.TB, parameters, between string) {
 	if between != "" {
 		m.sh(t, between)
 	}
-	m.sh(t, "modprobe pi-sim "+parameters+" && udevadm settle && systemctl start bramble-agent bramble-coordinator")
+	m.sh(t, "modprobe pi-sim fan_max_rpm=1500 "+parameters+" && udevadm settle && systemctl start bramble-agent bramble-coordinator")
 	m.live(t)
 }
