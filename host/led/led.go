@@ -182,7 +182,7 @@ func (l *LED) explained(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("light %s: %w: let the agent's user write brightness and trigger, for example by the udev rule "+
-			`SUBSYSTEM=="leds", ACTION=="add", RUN+="/bin/chgrp bramble /sys%%p/brightness /sys%%p/trigger", RUN+="/bin/chmod g+w /sys%%p/brightness /sys%%p/trigger"`, l.name, err)
+			`SUBSYSTEM=="leds", ACTION=="add", RUN+="/bin/chgrp bramble-agent /sys%%p/brightness /sys%%p/trigger", RUN+="/bin/chmod g+w /sys%%p/brightness /sys%%p/trigger"`, l.name, err)
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("light %s: %w: /sys is read-only for the agent; set ProtectKernelTunables=no in its unit", l.name, err)
 	}

@@ -132,7 +132,7 @@ func TestLightThatGoesAway(t *testing.T) {
 // TestRefusals looks at the words only: a test that runs as root is refused nothing.
 func TestRefusals(t *testing.T) {
 	led := find(t, "pi-4b")
-	for errno, want := range map[unix.Errno]string{unix.EACCES: "chgrp bramble /sys%p/brightness", unix.EROFS: "ProtectKernelTunables=no", unix.EIO: "light ACT: write trigger"} {
+	for errno, want := range map[unix.Errno]string{unix.EACCES: "chgrp bramble-agent /sys%p/brightness", unix.EROFS: "ProtectKernelTunables=no", unix.EIO: "light ACT: write trigger"} {
 		err := led.explained(&fs.PathError{Op: "write", Path: "trigger", Err: errno})
 		if !errors.Is(err, errno) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: %v", errno, err)

@@ -44,7 +44,7 @@ func writeMap(path string, a applied) error {
 	}
 	next, err := os.CreateTemp(filepath.Dir(path), ".hardware-*")
 	if err != nil {
-		return fmt.Errorf("hardware map: %w: make %s writable for this user (RuntimeDirectory=bramble in a systemd unit)", err, filepath.Dir(path))
+		return fmt.Errorf("hardware map: %w: make %s writable for this user (as a service: systemd-tmpfiles --create bramble.conf)", err, filepath.Dir(path))
 	}
 	_, err = next.Write(append(text, '\n'))
 	err = errors.Join(err, next.Chmod(0o644), next.Close())
@@ -81,9 +81,14 @@ func readMap(path string) (applied, error) {
 
 // lock makes this the only coordinator that drives the machine, until the file is closed.
 func lock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	// Not in one step: in a sticky folder, fs.protected_regular refuses O_CREAT for a file of another user even to root,
+	// see proc_sys_fs(5).
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("lock: %w: make %s writable for this user (RuntimeDirectory=bramble in a systemd unit)", err, filepath.Dir(path))
+		return nil, fmt.Errorf("lock: %w: make %s writable for this user (as a service: systemd-tmpfiles --create bramble.conf)", err, filepath.Dir(path))
 	}
 	// Locks of the open file, not of the process, so that no other close in this process loses it.
 	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
@@ -132,7 +137,7 @@ func pid(file *os.File) string {
 func makeDirectory(dir string) error {
 	err := os.MkdirAll(dir, 0o755)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: make %s for this user (RuntimeDirectory=bramble in a systemd unit)", err, dir)
+		return fmt.Errorf("%w: make %s for this user (as a service: systemd-tmpfiles --create bramble.conf)", err, dir)
 	}
 	return err
 }
