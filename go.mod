@@ -14,7 +14,7 @@ require (
 	golang.org/x/term v0.46.0 // is standard output a terminal, and how wide
 	google.golang.org/grpc v1.85.0 // the wire: streams, keepalive, health, reflection, channelz
 	google.golang.org/protobuf v1.36.12 // the messages, and protojson for -o json
-	periph.io/x/conn/v3 v3.7.2
+	periph.io/x/conn/v3 v3.7.2 // the names of header pins, which a test holds our table against
 	periph.io/x/host/v3 v3.8.5 // board names from distro and header names, without host.Init()
 )
 
