@@ -63,7 +63,7 @@ func (f Flag) String() string {
 	}
 }
 
-// Bit is the flag's bit for now.
+// Bit is the bit that says whether the flag is raised now.
 func (f Flag) Bit() uint32 { return 1 << f }
 
 // HistoryBit is the flag's bit for has occurred.

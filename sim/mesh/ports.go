@@ -36,7 +36,7 @@ func (p boardPorts) Word() (word, mask uint32, err error) {
 	return word, known, err
 }
 
-func (p boardPorts) Source() string { return "vcio_gencmd" }
+func (p boardPorts) Source() string { return "/dev/vcio_gencmd" }
 
 func (p boardPorts) Name() string      { return "ACT" }
 func (p boardPorts) Set(on bool) error { return p.board.SetLight(on) }
