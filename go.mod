@@ -5,10 +5,12 @@ go 1.26.0
 require (
 	github.com/charmbracelet/bubbletea v1.3.10 // the simulator's live terminal view: raw keys, redraw and resize on every terminal
 	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify: READY, WATCHDOG and STOPPING for the two daemons
+	github.com/godbus/dbus/v5 v5.1.0 // logind: power-off, reboot, delay locks, and what it says when it refuses
 	github.com/hashicorp/go-hclog v1.6.3 // structured logs, handed in by whoever embeds us
 	github.com/rogpeppe/go-internal v1.14.1 // testscript: the commands' specification is a set of scripts
 	github.com/spf13/cobra v1.10.2 // the commands of bramblectl, bramble-coordinator and bramble-sim (never the agent)
 	github.com/warthog618/go-gpiocdev v0.9.1 // GPIO character device: lines by chip label and offset, kernel edge timestamps
+	go.etcd.io/bbolt v1.4.3 // the coordinator's operations and latches on disk: transactions that survive a cut
 	go.yaml.in/yaml/v3 v3.0.4 // configuration files, read as nodes so that every fault has a path and a line
 	golang.org/x/sys v0.48.0 // ioctl, pread and poll on kernel interfaces
 	golang.org/x/term v0.46.0 // is standard output a terminal, and how wide

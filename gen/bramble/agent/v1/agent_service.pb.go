@@ -567,6 +567,366 @@ func (x *IdentifyResponse) GetLight() string {
 	return ""
 }
 
+// PowerOffRequest asks for the end of this boot.
+type PowerOffRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the request: 1 to 64 characters. The same one again is answered without being carried out twice.
+	OperationId string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// No done line is involved: the caller knows that it will not see the end, or sees it in another way. Without this, a
+	// board whose done signal is not usable refuses.
+	WithoutDoneSignal bool `protobuf:"varint,2,opt,name=without_done_signal,json=withoutDoneSignal,proto3" json:"without_done_signal,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *PowerOffRequest) Reset() {
+	*x = PowerOffRequest{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerOffRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerOffRequest) ProtoMessage() {}
+
+func (x *PowerOffRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerOffRequest.ProtoReflect.Descriptor instead.
+func (*PowerOffRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PowerOffRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *PowerOffRequest) GetWithoutDoneSignal() bool {
+	if x != nil {
+		return x.WithoutDoneSignal
+	}
+	return false
+}
+
+// PowerOffResponse says that the system accepted.
+type PowerOffResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation had been accepted before; nothing new was asked of the system.
+	Repeated      bool `protobuf:"varint,1,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PowerOffResponse) Reset() {
+	*x = PowerOffResponse{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerOffResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerOffResponse) ProtoMessage() {}
+
+func (x *PowerOffResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerOffResponse.ProtoReflect.Descriptor instead.
+func (*PowerOffResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PowerOffResponse) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
+}
+
+// RebootRequest asks for a restart.
+type RebootRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in PowerOffRequest.
+	OperationId   string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebootRequest) Reset() {
+	*x = RebootRequest{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebootRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebootRequest) ProtoMessage() {}
+
+func (x *RebootRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebootRequest.ProtoReflect.Descriptor instead.
+func (*RebootRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RebootRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+// RebootResponse says that the system accepted.
+type RebootResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in PowerOffResponse.
+	Repeated      bool `protobuf:"varint,1,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebootResponse) Reset() {
+	*x = RebootResponse{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebootResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebootResponse) ProtoMessage() {}
+
+func (x *RebootResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebootResponse.ProtoReflect.Descriptor instead.
+func (*RebootResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RebootResponse) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
+}
+
+// CancelPowerOffRequest calls a shutdown off.
+type CancelPowerOffRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation that began it.
+	OperationId   string `protobuf:"bytes,1,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPowerOffRequest) Reset() {
+	*x = CancelPowerOffRequest{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPowerOffRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPowerOffRequest) ProtoMessage() {}
+
+func (x *CancelPowerOffRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPowerOffRequest.ProtoReflect.Descriptor instead.
+func (*CancelPowerOffRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CancelPowerOffRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+// CancelPowerOffResponse says that the board stays up.
+type CancelPowerOffResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPowerOffResponse) Reset() {
+	*x = CancelPowerOffResponse{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPowerOffResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPowerOffResponse) ProtoMessage() {}
+
+func (x *CancelPowerOffResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPowerOffResponse.ProtoReflect.Descriptor instead.
+func (*CancelPowerOffResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{13}
+}
+
+// PulseDoneLineRequest asks for a pulse.
+type PulseDoneLineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For how long: 50 milliseconds to 2 seconds. Absent means 200 milliseconds.
+	Width         *durationpb.Duration `protobuf:"bytes,1,opt,name=width,proto3" json:"width,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PulseDoneLineRequest) Reset() {
+	*x = PulseDoneLineRequest{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PulseDoneLineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PulseDoneLineRequest) ProtoMessage() {}
+
+func (x *PulseDoneLineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PulseDoneLineRequest.ProtoReflect.Descriptor instead.
+func (*PulseDoneLineRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PulseDoneLineRequest) GetWidth() *durationpb.Duration {
+	if x != nil {
+		return x.Width
+	}
+	return nil
+}
+
+// PulseDoneLineResponse says that the line rose and fell again.
+type PulseDoneLineResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PulseDoneLineResponse) Reset() {
+	*x = PulseDoneLineResponse{}
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PulseDoneLineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PulseDoneLineResponse) ProtoMessage() {}
+
+func (x *PulseDoneLineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_agent_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PulseDoneLineResponse.ProtoReflect.Descriptor instead.
+func (*PulseDoneLineResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_agent_service_proto_rawDescGZIP(), []int{15}
+}
+
 var File_bramble_agent_v1_agent_service_proto protoreflect.FileDescriptor
 
 const file_bramble_agent_v1_agent_service_proto_rawDesc = "" +
@@ -605,16 +965,35 @@ const file_bramble_agent_v1_agent_service_proto_rawDesc = "" +
 	"\x0fIdentifyRequest\x12-\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04hold\"(\n" +
 	"\x10IdentifyResponse\x12\x14\n" +
-	"\x05light\x18\x01 \x01(\tR\x05light*\x81\x01\n" +
+	"\x05light\x18\x01 \x01(\tR\x05light\"d\n" +
+	"\x0fPowerOffRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12.\n" +
+	"\x13without_done_signal\x18\x02 \x01(\bR\x11withoutDoneSignal\".\n" +
+	"\x10PowerOffResponse\x12\x1a\n" +
+	"\brepeated\x18\x01 \x01(\bR\brepeated\"2\n" +
+	"\rRebootRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\",\n" +
+	"\x0eRebootResponse\x12\x1a\n" +
+	"\brepeated\x18\x01 \x01(\bR\brepeated\":\n" +
+	"\x15CancelPowerOffRequest\x12!\n" +
+	"\foperation_id\x18\x01 \x01(\tR\voperationId\"\x18\n" +
+	"\x16CancelPowerOffResponse\"G\n" +
+	"\x14PulseDoneLineRequest\x12/\n" +
+	"\x05width\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05width\"\x17\n" +
+	"\x15PulseDoneLineResponse*\x81\x01\n" +
 	"\fShutdownKind\x12\x1d\n" +
 	"\x19SHUTDOWN_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SHUTDOWN_KIND_POWER_OFF\x10\x01\x12\x18\n" +
 	"\x14SHUTDOWN_KIND_REBOOT\x10\x02\x12\x1b\n" +
-	"\x17SHUTDOWN_KIND_CANCELLED\x10\x032\xfd\x01\n" +
+	"\x17SHUTDOWN_KIND_CANCELLED\x10\x032\xe4\x04\n" +
 	"\fAgentService\x12N\n" +
 	"\aGetNode\x12 .bramble.agent.v1.GetNodeRequest\x1a!.bramble.agent.v1.GetNodeResponse\x12J\n" +
 	"\x05Watch\x12\x1e.bramble.agent.v1.WatchRequest\x1a\x1f.bramble.agent.v1.WatchResponse0\x01\x12Q\n" +
-	"\bIdentify\x12!.bramble.agent.v1.IdentifyRequest\x1a\".bramble.agent.v1.IdentifyResponseB\xc8\x01\n" +
+	"\bIdentify\x12!.bramble.agent.v1.IdentifyRequest\x1a\".bramble.agent.v1.IdentifyResponse\x12Q\n" +
+	"\bPowerOff\x12!.bramble.agent.v1.PowerOffRequest\x1a\".bramble.agent.v1.PowerOffResponse\x12K\n" +
+	"\x06Reboot\x12\x1f.bramble.agent.v1.RebootRequest\x1a .bramble.agent.v1.RebootResponse\x12c\n" +
+	"\x0eCancelPowerOff\x12'.bramble.agent.v1.CancelPowerOffRequest\x1a(.bramble.agent.v1.CancelPowerOffResponse\x12`\n" +
+	"\rPulseDoneLine\x12&.bramble.agent.v1.PulseDoneLineRequest\x1a'.bramble.agent.v1.PulseDoneLineResponseB\xc8\x01\n" +
 	"\x14com.bramble.agent.v1B\x11AgentServiceProtoP\x01Z;github.com/bramblemesh/bramble/gen/bramble/agent/v1;agentv1\xa2\x02\x03BAX\xaa\x02\x10Bramble.Agent.V1\xca\x02\x10Bramble\\Agent\\V1\xe2\x02\x1cBramble\\Agent\\V1\\GPBMetadata\xea\x02\x12Bramble::Agent::V1b\x06proto3"
 
 var (
@@ -630,46 +1009,63 @@ func file_bramble_agent_v1_agent_service_proto_rawDescGZIP() []byte {
 }
 
 var file_bramble_agent_v1_agent_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_bramble_agent_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_bramble_agent_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_bramble_agent_v1_agent_service_proto_goTypes = []any{
-	(ShutdownKind)(0),           // 0: bramble.agent.v1.ShutdownKind
-	(*GetNodeRequest)(nil),      // 1: bramble.agent.v1.GetNodeRequest
-	(*GetNodeResponse)(nil),     // 2: bramble.agent.v1.GetNodeResponse
-	(*WatchRequest)(nil),        // 3: bramble.agent.v1.WatchRequest
-	(*WatchResponse)(nil),       // 4: bramble.agent.v1.WatchResponse
-	(*FlagEdge)(nil),            // 5: bramble.agent.v1.FlagEdge
-	(*ShutdownNotice)(nil),      // 6: bramble.agent.v1.ShutdownNotice
-	(*IdentifyRequest)(nil),     // 7: bramble.agent.v1.IdentifyRequest
-	(*IdentifyResponse)(nil),    // 8: bramble.agent.v1.IdentifyResponse
-	(*Node)(nil),                // 9: bramble.agent.v1.Node
-	(*Reading)(nil),             // 10: bramble.agent.v1.Reading
-	(*Throttling)(nil),          // 11: bramble.agent.v1.Throttling
-	(Flag)(0),                   // 12: bramble.agent.v1.Flag
-	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
+	(ShutdownKind)(0),              // 0: bramble.agent.v1.ShutdownKind
+	(*GetNodeRequest)(nil),         // 1: bramble.agent.v1.GetNodeRequest
+	(*GetNodeResponse)(nil),        // 2: bramble.agent.v1.GetNodeResponse
+	(*WatchRequest)(nil),           // 3: bramble.agent.v1.WatchRequest
+	(*WatchResponse)(nil),          // 4: bramble.agent.v1.WatchResponse
+	(*FlagEdge)(nil),               // 5: bramble.agent.v1.FlagEdge
+	(*ShutdownNotice)(nil),         // 6: bramble.agent.v1.ShutdownNotice
+	(*IdentifyRequest)(nil),        // 7: bramble.agent.v1.IdentifyRequest
+	(*IdentifyResponse)(nil),       // 8: bramble.agent.v1.IdentifyResponse
+	(*PowerOffRequest)(nil),        // 9: bramble.agent.v1.PowerOffRequest
+	(*PowerOffResponse)(nil),       // 10: bramble.agent.v1.PowerOffResponse
+	(*RebootRequest)(nil),          // 11: bramble.agent.v1.RebootRequest
+	(*RebootResponse)(nil),         // 12: bramble.agent.v1.RebootResponse
+	(*CancelPowerOffRequest)(nil),  // 13: bramble.agent.v1.CancelPowerOffRequest
+	(*CancelPowerOffResponse)(nil), // 14: bramble.agent.v1.CancelPowerOffResponse
+	(*PulseDoneLineRequest)(nil),   // 15: bramble.agent.v1.PulseDoneLineRequest
+	(*PulseDoneLineResponse)(nil),  // 16: bramble.agent.v1.PulseDoneLineResponse
+	(*Node)(nil),                   // 17: bramble.agent.v1.Node
+	(*Reading)(nil),                // 18: bramble.agent.v1.Reading
+	(*Throttling)(nil),             // 19: bramble.agent.v1.Throttling
+	(Flag)(0),                      // 20: bramble.agent.v1.Flag
+	(*durationpb.Duration)(nil),    // 21: google.protobuf.Duration
 }
 var file_bramble_agent_v1_agent_service_proto_depIdxs = []int32{
-	9,  // 0: bramble.agent.v1.GetNodeResponse.node:type_name -> bramble.agent.v1.Node
-	10, // 1: bramble.agent.v1.GetNodeResponse.readings:type_name -> bramble.agent.v1.Reading
-	11, // 2: bramble.agent.v1.GetNodeResponse.throttling:type_name -> bramble.agent.v1.Throttling
-	9,  // 3: bramble.agent.v1.WatchResponse.node:type_name -> bramble.agent.v1.Node
-	10, // 4: bramble.agent.v1.WatchResponse.readings:type_name -> bramble.agent.v1.Reading
-	11, // 5: bramble.agent.v1.WatchResponse.throttling:type_name -> bramble.agent.v1.Throttling
+	17, // 0: bramble.agent.v1.GetNodeResponse.node:type_name -> bramble.agent.v1.Node
+	18, // 1: bramble.agent.v1.GetNodeResponse.readings:type_name -> bramble.agent.v1.Reading
+	19, // 2: bramble.agent.v1.GetNodeResponse.throttling:type_name -> bramble.agent.v1.Throttling
+	17, // 3: bramble.agent.v1.WatchResponse.node:type_name -> bramble.agent.v1.Node
+	18, // 4: bramble.agent.v1.WatchResponse.readings:type_name -> bramble.agent.v1.Reading
+	19, // 5: bramble.agent.v1.WatchResponse.throttling:type_name -> bramble.agent.v1.Throttling
 	5,  // 6: bramble.agent.v1.WatchResponse.flag_edges:type_name -> bramble.agent.v1.FlagEdge
 	6,  // 7: bramble.agent.v1.WatchResponse.shutdown_notices:type_name -> bramble.agent.v1.ShutdownNotice
-	12, // 8: bramble.agent.v1.FlagEdge.flag:type_name -> bramble.agent.v1.Flag
+	20, // 8: bramble.agent.v1.FlagEdge.flag:type_name -> bramble.agent.v1.Flag
 	0,  // 9: bramble.agent.v1.ShutdownNotice.kind:type_name -> bramble.agent.v1.ShutdownKind
-	13, // 10: bramble.agent.v1.IdentifyRequest.hold:type_name -> google.protobuf.Duration
-	1,  // 11: bramble.agent.v1.AgentService.GetNode:input_type -> bramble.agent.v1.GetNodeRequest
-	3,  // 12: bramble.agent.v1.AgentService.Watch:input_type -> bramble.agent.v1.WatchRequest
-	7,  // 13: bramble.agent.v1.AgentService.Identify:input_type -> bramble.agent.v1.IdentifyRequest
-	2,  // 14: bramble.agent.v1.AgentService.GetNode:output_type -> bramble.agent.v1.GetNodeResponse
-	4,  // 15: bramble.agent.v1.AgentService.Watch:output_type -> bramble.agent.v1.WatchResponse
-	8,  // 16: bramble.agent.v1.AgentService.Identify:output_type -> bramble.agent.v1.IdentifyResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	21, // 10: bramble.agent.v1.IdentifyRequest.hold:type_name -> google.protobuf.Duration
+	21, // 11: bramble.agent.v1.PulseDoneLineRequest.width:type_name -> google.protobuf.Duration
+	1,  // 12: bramble.agent.v1.AgentService.GetNode:input_type -> bramble.agent.v1.GetNodeRequest
+	3,  // 13: bramble.agent.v1.AgentService.Watch:input_type -> bramble.agent.v1.WatchRequest
+	7,  // 14: bramble.agent.v1.AgentService.Identify:input_type -> bramble.agent.v1.IdentifyRequest
+	9,  // 15: bramble.agent.v1.AgentService.PowerOff:input_type -> bramble.agent.v1.PowerOffRequest
+	11, // 16: bramble.agent.v1.AgentService.Reboot:input_type -> bramble.agent.v1.RebootRequest
+	13, // 17: bramble.agent.v1.AgentService.CancelPowerOff:input_type -> bramble.agent.v1.CancelPowerOffRequest
+	15, // 18: bramble.agent.v1.AgentService.PulseDoneLine:input_type -> bramble.agent.v1.PulseDoneLineRequest
+	2,  // 19: bramble.agent.v1.AgentService.GetNode:output_type -> bramble.agent.v1.GetNodeResponse
+	4,  // 20: bramble.agent.v1.AgentService.Watch:output_type -> bramble.agent.v1.WatchResponse
+	8,  // 21: bramble.agent.v1.AgentService.Identify:output_type -> bramble.agent.v1.IdentifyResponse
+	10, // 22: bramble.agent.v1.AgentService.PowerOff:output_type -> bramble.agent.v1.PowerOffResponse
+	12, // 23: bramble.agent.v1.AgentService.Reboot:output_type -> bramble.agent.v1.RebootResponse
+	14, // 24: bramble.agent.v1.AgentService.CancelPowerOff:output_type -> bramble.agent.v1.CancelPowerOffResponse
+	16, // 25: bramble.agent.v1.AgentService.PulseDoneLine:output_type -> bramble.agent.v1.PulseDoneLineResponse
+	19, // [19:26] is the sub-list for method output_type
+	12, // [12:19] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_bramble_agent_v1_agent_service_proto_init() }
@@ -684,7 +1080,7 @@ func file_bramble_agent_v1_agent_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bramble_agent_v1_agent_service_proto_rawDesc), len(file_bramble_agent_v1_agent_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

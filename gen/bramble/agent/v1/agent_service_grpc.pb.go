@@ -21,9 +21,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AgentService_GetNode_FullMethodName  = "/bramble.agent.v1.AgentService/GetNode"
-	AgentService_Watch_FullMethodName    = "/bramble.agent.v1.AgentService/Watch"
-	AgentService_Identify_FullMethodName = "/bramble.agent.v1.AgentService/Identify"
+	AgentService_GetNode_FullMethodName        = "/bramble.agent.v1.AgentService/GetNode"
+	AgentService_Watch_FullMethodName          = "/bramble.agent.v1.AgentService/Watch"
+	AgentService_Identify_FullMethodName       = "/bramble.agent.v1.AgentService/Identify"
+	AgentService_PowerOff_FullMethodName       = "/bramble.agent.v1.AgentService/PowerOff"
+	AgentService_Reboot_FullMethodName         = "/bramble.agent.v1.AgentService/Reboot"
+	AgentService_CancelPowerOff_FullMethodName = "/bramble.agent.v1.AgentService/CancelPowerOff"
+	AgentService_PulseDoneLine_FullMethodName  = "/bramble.agent.v1.AgentService/PulseDoneLine"
 )
 
 // AgentServiceClient is the client API for AgentService service.
@@ -41,6 +45,20 @@ type AgentServiceClient interface {
 	// Identify blinks the board's light so that a person finds it in the case. A new call replaces the one before.
 	// A board without a light answers FAILED_PRECONDITION.
 	Identify(ctx context.Context, in *IdentifyRequest, opts ...grpc.CallOption) (*IdentifyResponse, error)
+	// PowerOff shuts the board down through its system and leaves it off. The answer comes when the system has accepted;
+	// what follows is announced by Watch. The same operation asked again in the same boot is answered again and asked of the
+	// system once. FAILED_PRECONDITION when nobody could see the shutdown's end, when the board offers no power-off, or when
+	// another shutdown is under way; PERMISSION_DENIED when the system does not let the agent. Nothing has begun then.
+	PowerOff(ctx context.Context, in *PowerOffRequest, opts ...grpc.CallOption) (*PowerOffResponse, error)
+	// Reboot restarts the board through its system, under the rules of PowerOff.
+	Reboot(ctx context.Context, in *RebootRequest, opts ...grpc.CallOption) (*RebootResponse, error)
+	// CancelPowerOff calls off a PowerOff or Reboot that the system has not begun yet: it is held back for as long as the
+	// agent's delay lock lasts, a few seconds. FAILED_PRECONDITION when it is too late or nothing of that operation is pending.
+	CancelPowerOff(ctx context.Context, in *CancelPowerOffRequest, opts ...grpc.CallOption) (*CancelPowerOffResponse, error)
+	// PulseDoneLine raises the done line for a moment, so that whoever watches the other end of the wire can tell that it is
+	// connected, which way round, and to this board. FAILED_PRECONDITION where the kernel owns the line (the gpio-poweroff
+	// overlay) or no line is configured.
+	PulseDoneLine(ctx context.Context, in *PulseDoneLineRequest, opts ...grpc.CallOption) (*PulseDoneLineResponse, error)
 }
 
 type agentServiceClient struct {
@@ -90,6 +108,46 @@ func (c *agentServiceClient) Identify(ctx context.Context, in *IdentifyRequest, 
 	return out, nil
 }
 
+func (c *agentServiceClient) PowerOff(ctx context.Context, in *PowerOffRequest, opts ...grpc.CallOption) (*PowerOffResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PowerOffResponse)
+	err := c.cc.Invoke(ctx, AgentService_PowerOff_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentServiceClient) Reboot(ctx context.Context, in *RebootRequest, opts ...grpc.CallOption) (*RebootResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RebootResponse)
+	err := c.cc.Invoke(ctx, AgentService_Reboot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentServiceClient) CancelPowerOff(ctx context.Context, in *CancelPowerOffRequest, opts ...grpc.CallOption) (*CancelPowerOffResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelPowerOffResponse)
+	err := c.cc.Invoke(ctx, AgentService_CancelPowerOff_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentServiceClient) PulseDoneLine(ctx context.Context, in *PulseDoneLineRequest, opts ...grpc.CallOption) (*PulseDoneLineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PulseDoneLineResponse)
+	err := c.cc.Invoke(ctx, AgentService_PulseDoneLine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
@@ -105,6 +163,20 @@ type AgentServiceServer interface {
 	// Identify blinks the board's light so that a person finds it in the case. A new call replaces the one before.
 	// A board without a light answers FAILED_PRECONDITION.
 	Identify(context.Context, *IdentifyRequest) (*IdentifyResponse, error)
+	// PowerOff shuts the board down through its system and leaves it off. The answer comes when the system has accepted;
+	// what follows is announced by Watch. The same operation asked again in the same boot is answered again and asked of the
+	// system once. FAILED_PRECONDITION when nobody could see the shutdown's end, when the board offers no power-off, or when
+	// another shutdown is under way; PERMISSION_DENIED when the system does not let the agent. Nothing has begun then.
+	PowerOff(context.Context, *PowerOffRequest) (*PowerOffResponse, error)
+	// Reboot restarts the board through its system, under the rules of PowerOff.
+	Reboot(context.Context, *RebootRequest) (*RebootResponse, error)
+	// CancelPowerOff calls off a PowerOff or Reboot that the system has not begun yet: it is held back for as long as the
+	// agent's delay lock lasts, a few seconds. FAILED_PRECONDITION when it is too late or nothing of that operation is pending.
+	CancelPowerOff(context.Context, *CancelPowerOffRequest) (*CancelPowerOffResponse, error)
+	// PulseDoneLine raises the done line for a moment, so that whoever watches the other end of the wire can tell that it is
+	// connected, which way round, and to this board. FAILED_PRECONDITION where the kernel owns the line (the gpio-poweroff
+	// overlay) or no line is configured.
+	PulseDoneLine(context.Context, *PulseDoneLineRequest) (*PulseDoneLineResponse, error)
 	mustEmbedUnimplementedAgentServiceServer()
 }
 
@@ -123,6 +195,18 @@ func (UnimplementedAgentServiceServer) Watch(*WatchRequest, grpc.ServerStreaming
 }
 func (UnimplementedAgentServiceServer) Identify(context.Context, *IdentifyRequest) (*IdentifyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Identify not implemented")
+}
+func (UnimplementedAgentServiceServer) PowerOff(context.Context, *PowerOffRequest) (*PowerOffResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PowerOff not implemented")
+}
+func (UnimplementedAgentServiceServer) Reboot(context.Context, *RebootRequest) (*RebootResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reboot not implemented")
+}
+func (UnimplementedAgentServiceServer) CancelPowerOff(context.Context, *CancelPowerOffRequest) (*CancelPowerOffResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelPowerOff not implemented")
+}
+func (UnimplementedAgentServiceServer) PulseDoneLine(context.Context, *PulseDoneLineRequest) (*PulseDoneLineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PulseDoneLine not implemented")
 }
 func (UnimplementedAgentServiceServer) mustEmbedUnimplementedAgentServiceServer() {}
 func (UnimplementedAgentServiceServer) testEmbeddedByValue()                      {}
@@ -192,6 +276,78 @@ func _AgentService_Identify_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AgentService_PowerOff_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PowerOffRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).PowerOff(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_PowerOff_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).PowerOff(ctx, req.(*PowerOffRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AgentService_Reboot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RebootRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).Reboot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_Reboot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).Reboot(ctx, req.(*RebootRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AgentService_CancelPowerOff_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelPowerOffRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).CancelPowerOff(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_CancelPowerOff_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).CancelPowerOff(ctx, req.(*CancelPowerOffRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AgentService_PulseDoneLine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PulseDoneLineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).PulseDoneLine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_PulseDoneLine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).PulseDoneLine(ctx, req.(*PulseDoneLineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AgentService_ServiceDesc is the grpc.ServiceDesc for AgentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -206,6 +362,22 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Identify",
 			Handler:    _AgentService_Identify_Handler,
+		},
+		{
+			MethodName: "PowerOff",
+			Handler:    _AgentService_PowerOff_Handler,
+		},
+		{
+			MethodName: "Reboot",
+			Handler:    _AgentService_Reboot_Handler,
+		},
+		{
+			MethodName: "CancelPowerOff",
+			Handler:    _AgentService_CancelPowerOff_Handler,
+		},
+		{
+			MethodName: "PulseDoneLine",
+			Handler:    _AgentService_PulseDoneLine_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// DoneMechanism says who raises the done line at the end of a power-off.
+type DoneMechanism int32
+
+const (
+	// Nobody.
+	DoneMechanism_DONE_MECHANISM_UNSPECIFIED DoneMechanism = 0
+	// The kernel, by the gpio-poweroff overlay: high, low, high, each for its delay; after the timeout the level may be lost.
+	DoneMechanism_DONE_MECHANISM_OVERLAY DoneMechanism = 1
+	// bramble-done, called by systemd-shutdown on poweroff and halt: high to the end, a little before the last sync.
+	DoneMechanism_DONE_MECHANISM_HELPER DoneMechanism = 2
+)
+
+// Enum value maps for DoneMechanism.
+var (
+	DoneMechanism_name = map[int32]string{
+		0: "DONE_MECHANISM_UNSPECIFIED",
+		1: "DONE_MECHANISM_OVERLAY",
+		2: "DONE_MECHANISM_HELPER",
+	}
+	DoneMechanism_value = map[string]int32{
+		"DONE_MECHANISM_UNSPECIFIED": 0,
+		"DONE_MECHANISM_OVERLAY":     1,
+		"DONE_MECHANISM_HELPER":      2,
+	}
+)
+
+func (x DoneMechanism) Enum() *DoneMechanism {
+	p := new(DoneMechanism)
+	*p = x
+	return p
+}
+
+func (x DoneMechanism) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DoneMechanism) Descriptor() protoreflect.EnumDescriptor {
+	return file_bramble_agent_v1_node_proto_enumTypes[0].Descriptor()
+}
+
+func (DoneMechanism) Type() protoreflect.EnumType {
+	return &file_bramble_agent_v1_node_proto_enumTypes[0]
+}
+
+func (x DoneMechanism) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DoneMechanism.Descriptor instead.
+func (DoneMechanism) EnumDescriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{0}
+}
+
 // SensorKind says what a sensor measures, and so which value its readings carry.
 type SensorKind int32
 
@@ -72,11 +125,11 @@ func (x SensorKind) String() string {
 }
 
 func (SensorKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_agent_v1_node_proto_enumTypes[0].Descriptor()
+	return file_bramble_agent_v1_node_proto_enumTypes[1].Descriptor()
 }
 
 func (SensorKind) Type() protoreflect.EnumType {
-	return &file_bramble_agent_v1_node_proto_enumTypes[0]
+	return &file_bramble_agent_v1_node_proto_enumTypes[1]
 }
 
 func (x SensorKind) Number() protoreflect.EnumNumber {
@@ -85,7 +138,7 @@ func (x SensorKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SensorKind.Descriptor instead.
 func (SensorKind) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{0}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{1}
 }
 
 // Flag is one condition of the Raspberry Pi firmware's throttling word.
@@ -133,11 +186,11 @@ func (x Flag) String() string {
 }
 
 func (Flag) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_agent_v1_node_proto_enumTypes[1].Descriptor()
+	return file_bramble_agent_v1_node_proto_enumTypes[2].Descriptor()
 }
 
 func (Flag) Type() protoreflect.EnumType {
-	return &file_bramble_agent_v1_node_proto_enumTypes[1]
+	return &file_bramble_agent_v1_node_proto_enumTypes[2]
 }
 
 func (x Flag) Number() protoreflect.EnumNumber {
@@ -146,7 +199,7 @@ func (x Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Flag.Descriptor instead.
 func (Flag) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{1}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{2}
 }
 
 // ThrottlingSource is the kernel interface the flags come from. It decides which flags can be known.
@@ -190,11 +243,11 @@ func (x ThrottlingSource) String() string {
 }
 
 func (ThrottlingSource) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_agent_v1_node_proto_enumTypes[2].Descriptor()
+	return file_bramble_agent_v1_node_proto_enumTypes[3].Descriptor()
 }
 
 func (ThrottlingSource) Type() protoreflect.EnumType {
-	return &file_bramble_agent_v1_node_proto_enumTypes[2]
+	return &file_bramble_agent_v1_node_proto_enumTypes[3]
 }
 
 func (x ThrottlingSource) Number() protoreflect.EnumNumber {
@@ -203,7 +256,7 @@ func (x ThrottlingSource) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ThrottlingSource.Descriptor instead.
 func (ThrottlingSource) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{2}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{3}
 }
 
 // CapabilityKind names the things that bramble can use on a board.
@@ -224,6 +277,10 @@ const (
 	CapabilityKind_CAPABILITY_KIND_LIGHT CapabilityKind = 5
 	// Notice of shutdowns before they happen.
 	CapabilityKind_CAPABILITY_KIND_SHUTDOWN_NOTICE CapabilityKind = 6
+	// Power-off and reboot on request.
+	CapabilityKind_CAPABILITY_KIND_POWER_OFF CapabilityKind = 7
+	// A signal at the end of a power-off.
+	CapabilityKind_CAPABILITY_KIND_DONE_SIGNAL CapabilityKind = 8
 )
 
 // Enum value maps for CapabilityKind.
@@ -236,6 +293,8 @@ var (
 		4: "CAPABILITY_KIND_LINK_SPEED",
 		5: "CAPABILITY_KIND_LIGHT",
 		6: "CAPABILITY_KIND_SHUTDOWN_NOTICE",
+		7: "CAPABILITY_KIND_POWER_OFF",
+		8: "CAPABILITY_KIND_DONE_SIGNAL",
 	}
 	CapabilityKind_value = map[string]int32{
 		"CAPABILITY_KIND_UNSPECIFIED":     0,
@@ -245,6 +304,8 @@ var (
 		"CAPABILITY_KIND_LINK_SPEED":      4,
 		"CAPABILITY_KIND_LIGHT":           5,
 		"CAPABILITY_KIND_SHUTDOWN_NOTICE": 6,
+		"CAPABILITY_KIND_POWER_OFF":       7,
+		"CAPABILITY_KIND_DONE_SIGNAL":     8,
 	}
 )
 
@@ -259,11 +320,11 @@ func (x CapabilityKind) String() string {
 }
 
 func (CapabilityKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_agent_v1_node_proto_enumTypes[3].Descriptor()
+	return file_bramble_agent_v1_node_proto_enumTypes[4].Descriptor()
 }
 
 func (CapabilityKind) Type() protoreflect.EnumType {
-	return &file_bramble_agent_v1_node_proto_enumTypes[3]
+	return &file_bramble_agent_v1_node_proto_enumTypes[4]
 }
 
 func (x CapabilityKind) Number() protoreflect.EnumNumber {
@@ -272,7 +333,7 @@ func (x CapabilityKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CapabilityKind.Descriptor instead.
 func (CapabilityKind) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{3}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{4}
 }
 
 // CapabilityState says whether a capability can be used.
@@ -316,11 +377,11 @@ func (x CapabilityState) String() string {
 }
 
 func (CapabilityState) Descriptor() protoreflect.EnumDescriptor {
-	return file_bramble_agent_v1_node_proto_enumTypes[4].Descriptor()
+	return file_bramble_agent_v1_node_proto_enumTypes[5].Descriptor()
 }
 
 func (CapabilityState) Type() protoreflect.EnumType {
-	return &file_bramble_agent_v1_node_proto_enumTypes[4]
+	return &file_bramble_agent_v1_node_proto_enumTypes[5]
 }
 
 func (x CapabilityState) Number() protoreflect.EnumNumber {
@@ -329,7 +390,7 @@ func (x CapabilityState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CapabilityState.Descriptor instead.
 func (CapabilityState) EnumDescriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{4}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{5}
 }
 
 // Node says who speaks and what the board has. It opens every stream, so that the messages after it stay small.
@@ -348,7 +409,9 @@ type Node struct {
 	// Every sensor that readings refer to, in a stable order.
 	Sensors []*Sensor `protobuf:"bytes,6,rep,name=sensors,proto3" json:"sensors,omitempty"`
 	// What this board offers, one entry for each thing that bramble can use, missing ones included.
-	Capabilities  []*Capability `protobuf:"bytes,7,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Capabilities []*Capability `protobuf:"bytes,7,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// How a watcher of the done line sees the end of a power-off; absent where the board has no such signal.
+	DoneSignal    *DoneSignal `protobuf:"bytes,8,opt,name=done_signal,json=doneSignal,proto3" json:"done_signal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,6 +495,122 @@ func (x *Node) GetCapabilities() []*Capability {
 	return nil
 }
 
+func (x *Node) GetDoneSignal() *DoneSignal {
+	if x != nil {
+		return x.DoneSignal
+	}
+	return nil
+}
+
+// DoneSignal is the board's own end of its done line.
+type DoneSignal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who raises it.
+	Mechanism DoneMechanism `protobuf:"varint,1,opt,name=mechanism,proto3,enum=bramble.agent.v1.DoneMechanism" json:"mechanism,omitempty"`
+	// The label of the GPIO chip on the board, such as "pinctrl-bcm2711".
+	Chip string `protobuf:"bytes,2,opt,name=chip,proto3" json:"chip,omitempty"`
+	// The line's number on that chip.
+	Line uint32 `protobuf:"varint,3,opt,name=line,proto3" json:"line,omitempty"`
+	// The line is low when the signal is given.
+	ActiveLow bool `protobuf:"varint,4,opt,name=active_low,json=activeLow,proto3" json:"active_low,omitempty"`
+	// The overlay's delays as its device tree has them; 0 for the helper.
+	ActiveDelayMilliseconds uint32 `protobuf:"varint,5,opt,name=active_delay_milliseconds,json=activeDelayMilliseconds,proto3" json:"active_delay_milliseconds,omitempty"`
+	// See active_delay_milliseconds.
+	InactiveDelayMilliseconds uint32 `protobuf:"varint,6,opt,name=inactive_delay_milliseconds,json=inactiveDelayMilliseconds,proto3" json:"inactive_delay_milliseconds,omitempty"`
+	// See active_delay_milliseconds.
+	TimeoutMilliseconds uint32 `protobuf:"varint,7,opt,name=timeout_milliseconds,json=timeoutMilliseconds,proto3" json:"timeout_milliseconds,omitempty"`
+	// Why the signal would not be given although it is configured, and what to do; empty when it is usable.
+	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DoneSignal) Reset() {
+	*x = DoneSignal{}
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DoneSignal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DoneSignal) ProtoMessage() {}
+
+func (x *DoneSignal) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DoneSignal.ProtoReflect.Descriptor instead.
+func (*DoneSignal) Descriptor() ([]byte, []int) {
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DoneSignal) GetMechanism() DoneMechanism {
+	if x != nil {
+		return x.Mechanism
+	}
+	return DoneMechanism_DONE_MECHANISM_UNSPECIFIED
+}
+
+func (x *DoneSignal) GetChip() string {
+	if x != nil {
+		return x.Chip
+	}
+	return ""
+}
+
+func (x *DoneSignal) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *DoneSignal) GetActiveLow() bool {
+	if x != nil {
+		return x.ActiveLow
+	}
+	return false
+}
+
+func (x *DoneSignal) GetActiveDelayMilliseconds() uint32 {
+	if x != nil {
+		return x.ActiveDelayMilliseconds
+	}
+	return 0
+}
+
+func (x *DoneSignal) GetInactiveDelayMilliseconds() uint32 {
+	if x != nil {
+		return x.InactiveDelayMilliseconds
+	}
+	return 0
+}
+
+func (x *DoneSignal) GetTimeoutMilliseconds() uint32 {
+	if x != nil {
+		return x.TimeoutMilliseconds
+	}
+	return 0
+}
+
+func (x *DoneSignal) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // Board describes hardware and operating system. A field that the system does not tell is empty.
 type Board struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -455,7 +634,7 @@ type Board struct {
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[1]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +646,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[1]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +659,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{1}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Board) GetModel() string {
@@ -551,7 +730,7 @@ type Sensor struct {
 
 func (x *Sensor) Reset() {
 	*x = Sensor{}
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[2]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +742,7 @@ func (x *Sensor) String() string {
 func (*Sensor) ProtoMessage() {}
 
 func (x *Sensor) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[2]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +755,7 @@ func (x *Sensor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sensor.ProtoReflect.Descriptor instead.
 func (*Sensor) Descriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{2}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Sensor) GetId() uint32 {
@@ -634,7 +813,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[3]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +825,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[3]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +838,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{3}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reading) GetSensorId() uint32 {
@@ -759,7 +938,7 @@ type Throttling struct {
 
 func (x *Throttling) Reset() {
 	*x = Throttling{}
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[4]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +950,7 @@ func (x *Throttling) String() string {
 func (*Throttling) ProtoMessage() {}
 
 func (x *Throttling) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[4]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +963,7 @@ func (x *Throttling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Throttling.ProtoReflect.Descriptor instead.
 func (*Throttling) Descriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{4}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Throttling) GetSource() ThrottlingSource {
@@ -823,7 +1002,7 @@ type FlagState struct {
 
 func (x *FlagState) Reset() {
 	*x = FlagState{}
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[5]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +1014,7 @@ func (x *FlagState) String() string {
 func (*FlagState) ProtoMessage() {}
 
 func (x *FlagState) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[5]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1027,7 @@ func (x *FlagState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlagState.ProtoReflect.Descriptor instead.
 func (*FlagState) Descriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{5}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FlagState) GetFlag() Flag {
@@ -889,7 +1068,7 @@ type Capability struct {
 
 func (x *Capability) Reset() {
 	*x = Capability{}
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[6]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1080,7 @@ func (x *Capability) String() string {
 func (*Capability) ProtoMessage() {}
 
 func (x *Capability) ProtoReflect() protoreflect.Message {
-	mi := &file_bramble_agent_v1_node_proto_msgTypes[6]
+	mi := &file_bramble_agent_v1_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1093,7 @@ func (x *Capability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capability.ProtoReflect.Descriptor instead.
 func (*Capability) Descriptor() ([]byte, []int) {
-	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{6}
+	return file_bramble_agent_v1_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Capability) GetKind() CapabilityKind {
@@ -949,7 +1128,7 @@ var File_bramble_agent_v1_node_proto protoreflect.FileDescriptor
 
 const file_bramble_agent_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x1bbramble/agent/v1/node.proto\x12\x10bramble.agent.v1\"\xae\x02\n" +
+	"\x1bbramble/agent/v1/node.proto\x12\x10bramble.agent.v1\"\xed\x02\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12/\n" +
@@ -957,7 +1136,20 @@ const file_bramble_agent_v1_node_proto_rawDesc = "" +
 	"\ragent_version\x18\x04 \x01(\tR\fagentVersion\x12-\n" +
 	"\x05board\x18\x05 \x01(\v2\x17.bramble.agent.v1.BoardR\x05board\x122\n" +
 	"\asensors\x18\x06 \x03(\v2\x18.bramble.agent.v1.SensorR\asensors\x12@\n" +
-	"\fcapabilities\x18\a \x03(\v2\x1c.bramble.agent.v1.CapabilityR\fcapabilities\"\xe7\x01\n" +
+	"\fcapabilities\x18\a \x03(\v2\x1c.bramble.agent.v1.CapabilityR\fcapabilities\x12=\n" +
+	"\vdone_signal\x18\b \x01(\v2\x1c.bramble.agent.v1.DoneSignalR\n" +
+	"doneSignal\"\xd7\x02\n" +
+	"\n" +
+	"DoneSignal\x12=\n" +
+	"\tmechanism\x18\x01 \x01(\x0e2\x1f.bramble.agent.v1.DoneMechanismR\tmechanism\x12\x12\n" +
+	"\x04chip\x18\x02 \x01(\tR\x04chip\x12\x12\n" +
+	"\x04line\x18\x03 \x01(\rR\x04line\x12\x1d\n" +
+	"\n" +
+	"active_low\x18\x04 \x01(\bR\tactiveLow\x12:\n" +
+	"\x19active_delay_milliseconds\x18\x05 \x01(\rR\x17activeDelayMilliseconds\x12>\n" +
+	"\x1binactive_delay_milliseconds\x18\x06 \x01(\rR\x19inactiveDelayMilliseconds\x121\n" +
+	"\x14timeout_milliseconds\x18\a \x01(\rR\x13timeoutMilliseconds\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\"\xe7\x01\n" +
 	"\x05Board\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1e\n" +
 	"\n" +
@@ -995,7 +1187,11 @@ const file_bramble_agent_v1_node_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2 .bramble.agent.v1.CapabilityKindR\x04kind\x127\n" +
 	"\x05state\x18\x02 \x01(\x0e2!.bramble.agent.v1.CapabilityStateR\x05state\x12\x16\n" +
 	"\x06source\x18\x03 \x01(\tR\x06source\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail*\xc7\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail*f\n" +
+	"\rDoneMechanism\x12\x1e\n" +
+	"\x1aDONE_MECHANISM_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16DONE_MECHANISM_OVERLAY\x10\x01\x12\x19\n" +
+	"\x15DONE_MECHANISM_HELPER\x10\x02*\xc7\x01\n" +
 	"\n" +
 	"SensorKind\x12\x1b\n" +
 	"\x17SENSOR_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
@@ -1014,7 +1210,7 @@ const file_bramble_agent_v1_node_proto_rawDesc = "" +
 	"\x1dTHROTTLING_SOURCE_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dTHROTTLING_SOURCE_VCIO_GENCMD\x10\x01\x12\x1a\n" +
 	"\x16THROTTLING_SOURCE_VCIO\x10\x02\x12\x1e\n" +
-	"\x1aTHROTTLING_SOURCE_RPI_VOLT\x10\x03*\xf1\x01\n" +
+	"\x1aTHROTTLING_SOURCE_RPI_VOLT\x10\x03*\xb1\x02\n" +
 	"\x0eCapabilityKind\x12\x1f\n" +
 	"\x1bCAPABILITY_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bCAPABILITY_KIND_TEMPERATURE\x10\x01\x12\x1e\n" +
@@ -1022,7 +1218,9 @@ const file_bramble_agent_v1_node_proto_rawDesc = "" +
 	"\x19CAPABILITY_KIND_CPU_CLOCK\x10\x03\x12\x1e\n" +
 	"\x1aCAPABILITY_KIND_LINK_SPEED\x10\x04\x12\x19\n" +
 	"\x15CAPABILITY_KIND_LIGHT\x10\x05\x12#\n" +
-	"\x1fCAPABILITY_KIND_SHUTDOWN_NOTICE\x10\x06*\x92\x01\n" +
+	"\x1fCAPABILITY_KIND_SHUTDOWN_NOTICE\x10\x06\x12\x1d\n" +
+	"\x19CAPABILITY_KIND_POWER_OFF\x10\a\x12\x1f\n" +
+	"\x1bCAPABILITY_KIND_DONE_SIGNAL\x10\b*\x92\x01\n" +
 	"\x0fCapabilityState\x12 \n" +
 	"\x1cCAPABILITY_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCAPABILITY_STATE_AVAILABLE\x10\x01\x12 \n" +
@@ -1042,37 +1240,41 @@ func file_bramble_agent_v1_node_proto_rawDescGZIP() []byte {
 	return file_bramble_agent_v1_node_proto_rawDescData
 }
 
-var file_bramble_agent_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_bramble_agent_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_bramble_agent_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_bramble_agent_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_bramble_agent_v1_node_proto_goTypes = []any{
-	(SensorKind)(0),       // 0: bramble.agent.v1.SensorKind
-	(Flag)(0),             // 1: bramble.agent.v1.Flag
-	(ThrottlingSource)(0), // 2: bramble.agent.v1.ThrottlingSource
-	(CapabilityKind)(0),   // 3: bramble.agent.v1.CapabilityKind
-	(CapabilityState)(0),  // 4: bramble.agent.v1.CapabilityState
-	(*Node)(nil),          // 5: bramble.agent.v1.Node
-	(*Board)(nil),         // 6: bramble.agent.v1.Board
-	(*Sensor)(nil),        // 7: bramble.agent.v1.Sensor
-	(*Reading)(nil),       // 8: bramble.agent.v1.Reading
-	(*Throttling)(nil),    // 9: bramble.agent.v1.Throttling
-	(*FlagState)(nil),     // 10: bramble.agent.v1.FlagState
-	(*Capability)(nil),    // 11: bramble.agent.v1.Capability
+	(DoneMechanism)(0),    // 0: bramble.agent.v1.DoneMechanism
+	(SensorKind)(0),       // 1: bramble.agent.v1.SensorKind
+	(Flag)(0),             // 2: bramble.agent.v1.Flag
+	(ThrottlingSource)(0), // 3: bramble.agent.v1.ThrottlingSource
+	(CapabilityKind)(0),   // 4: bramble.agent.v1.CapabilityKind
+	(CapabilityState)(0),  // 5: bramble.agent.v1.CapabilityState
+	(*Node)(nil),          // 6: bramble.agent.v1.Node
+	(*DoneSignal)(nil),    // 7: bramble.agent.v1.DoneSignal
+	(*Board)(nil),         // 8: bramble.agent.v1.Board
+	(*Sensor)(nil),        // 9: bramble.agent.v1.Sensor
+	(*Reading)(nil),       // 10: bramble.agent.v1.Reading
+	(*Throttling)(nil),    // 11: bramble.agent.v1.Throttling
+	(*FlagState)(nil),     // 12: bramble.agent.v1.FlagState
+	(*Capability)(nil),    // 13: bramble.agent.v1.Capability
 }
 var file_bramble_agent_v1_node_proto_depIdxs = []int32{
-	6,  // 0: bramble.agent.v1.Node.board:type_name -> bramble.agent.v1.Board
-	7,  // 1: bramble.agent.v1.Node.sensors:type_name -> bramble.agent.v1.Sensor
-	11, // 2: bramble.agent.v1.Node.capabilities:type_name -> bramble.agent.v1.Capability
-	0,  // 3: bramble.agent.v1.Sensor.kind:type_name -> bramble.agent.v1.SensorKind
-	2,  // 4: bramble.agent.v1.Throttling.source:type_name -> bramble.agent.v1.ThrottlingSource
-	10, // 5: bramble.agent.v1.Throttling.flags:type_name -> bramble.agent.v1.FlagState
-	1,  // 6: bramble.agent.v1.FlagState.flag:type_name -> bramble.agent.v1.Flag
-	3,  // 7: bramble.agent.v1.Capability.kind:type_name -> bramble.agent.v1.CapabilityKind
-	4,  // 8: bramble.agent.v1.Capability.state:type_name -> bramble.agent.v1.CapabilityState
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	8,  // 0: bramble.agent.v1.Node.board:type_name -> bramble.agent.v1.Board
+	9,  // 1: bramble.agent.v1.Node.sensors:type_name -> bramble.agent.v1.Sensor
+	13, // 2: bramble.agent.v1.Node.capabilities:type_name -> bramble.agent.v1.Capability
+	7,  // 3: bramble.agent.v1.Node.done_signal:type_name -> bramble.agent.v1.DoneSignal
+	0,  // 4: bramble.agent.v1.DoneSignal.mechanism:type_name -> bramble.agent.v1.DoneMechanism
+	1,  // 5: bramble.agent.v1.Sensor.kind:type_name -> bramble.agent.v1.SensorKind
+	3,  // 6: bramble.agent.v1.Throttling.source:type_name -> bramble.agent.v1.ThrottlingSource
+	12, // 7: bramble.agent.v1.Throttling.flags:type_name -> bramble.agent.v1.FlagState
+	2,  // 8: bramble.agent.v1.FlagState.flag:type_name -> bramble.agent.v1.Flag
+	4,  // 9: bramble.agent.v1.Capability.kind:type_name -> bramble.agent.v1.CapabilityKind
+	5,  // 10: bramble.agent.v1.Capability.state:type_name -> bramble.agent.v1.CapabilityState
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_bramble_agent_v1_node_proto_init() }
@@ -1080,7 +1282,7 @@ func file_bramble_agent_v1_node_proto_init() {
 	if File_bramble_agent_v1_node_proto != nil {
 		return
 	}
-	file_bramble_agent_v1_node_proto_msgTypes[3].OneofWrappers = []any{
+	file_bramble_agent_v1_node_proto_msgTypes[4].OneofWrappers = []any{
 		(*Reading_Celsius)(nil),
 		(*Reading_Hertz)(nil),
 		(*Reading_MegabitsPerSecond)(nil),
@@ -1091,8 +1293,8 @@ func file_bramble_agent_v1_node_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bramble_agent_v1_node_proto_rawDesc), len(file_bramble_agent_v1_node_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   7,
+			NumEnums:      6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
