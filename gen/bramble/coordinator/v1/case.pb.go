@@ -393,21 +393,39 @@ const (
 	AlarmKind_ALARM_KIND_FAN_WRITE_FAILED AlarmKind = 8
 	// A fan's speed could not be read.
 	AlarmKind_ALARM_KIND_TACH_FAILED AlarmKind = 9
+	// A node was told to stop and gave no proof in time.
+	AlarmKind_ALARM_KIND_STUCK AlarmKind = 10
+	// A node's power has a fault that a person must clear.
+	AlarmKind_ALARM_KIND_POWER_FAULT AlarmKind = 11
+	// A done line is high although its node is up: it proves nothing, and a power-off of the node is refused.
+	AlarmKind_ALARM_KIND_DONE_LINE_HIGH AlarmKind = 12
+	// A rail or a done line could not be read.
+	AlarmKind_ALARM_KIND_WIRE_UNREADABLE AlarmKind = 13
+	// A rail changed and bramble did not do it.
+	AlarmKind_ALARM_KIND_RAIL_MOVED AlarmKind = 14
+	// The coordinator's memory on disk cannot be written, or was damaged: nothing is switched.
+	AlarmKind_ALARM_KIND_STORE AlarmKind = 15
 )
 
 // Enum value maps for AlarmKind.
 var (
 	AlarmKind_name = map[int32]string{
-		0: "ALARM_KIND_UNSPECIFIED",
-		1: "ALARM_KIND_NODE_STALE",
-		2: "ALARM_KIND_NODE_UNREACHABLE",
-		3: "ALARM_KIND_SENSOR_FAILED",
-		4: "ALARM_KIND_SENSOR_FROZEN",
-		5: "ALARM_KIND_OVER_LIMIT",
-		6: "ALARM_KIND_UNDER_VOLTAGE",
-		7: "ALARM_KIND_FAN_STALLED",
-		8: "ALARM_KIND_FAN_WRITE_FAILED",
-		9: "ALARM_KIND_TACH_FAILED",
+		0:  "ALARM_KIND_UNSPECIFIED",
+		1:  "ALARM_KIND_NODE_STALE",
+		2:  "ALARM_KIND_NODE_UNREACHABLE",
+		3:  "ALARM_KIND_SENSOR_FAILED",
+		4:  "ALARM_KIND_SENSOR_FROZEN",
+		5:  "ALARM_KIND_OVER_LIMIT",
+		6:  "ALARM_KIND_UNDER_VOLTAGE",
+		7:  "ALARM_KIND_FAN_STALLED",
+		8:  "ALARM_KIND_FAN_WRITE_FAILED",
+		9:  "ALARM_KIND_TACH_FAILED",
+		10: "ALARM_KIND_STUCK",
+		11: "ALARM_KIND_POWER_FAULT",
+		12: "ALARM_KIND_DONE_LINE_HIGH",
+		13: "ALARM_KIND_WIRE_UNREADABLE",
+		14: "ALARM_KIND_RAIL_MOVED",
+		15: "ALARM_KIND_STORE",
 	}
 	AlarmKind_value = map[string]int32{
 		"ALARM_KIND_UNSPECIFIED":      0,
@@ -420,6 +438,12 @@ var (
 		"ALARM_KIND_FAN_STALLED":      7,
 		"ALARM_KIND_FAN_WRITE_FAILED": 8,
 		"ALARM_KIND_TACH_FAILED":      9,
+		"ALARM_KIND_STUCK":            10,
+		"ALARM_KIND_POWER_FAULT":      11,
+		"ALARM_KIND_DONE_LINE_HIGH":   12,
+		"ALARM_KIND_WIRE_UNREADABLE":  13,
+		"ALARM_KIND_RAIL_MOVED":       14,
+		"ALARM_KIND_STORE":            15,
 	}
 )
 
@@ -474,21 +498,30 @@ const (
 	EventKind_EVENT_KIND_ALARM_CLEARED EventKind = 8
 	// A rail was seen to go on or off.
 	EventKind_EVENT_KIND_RAIL_CHANGED EventKind = 9
+	// The state of a node's power changed.
+	EventKind_EVENT_KIND_POWER_CHANGED EventKind = 10
+	// An operation began, reached a milestone, or ended.
+	EventKind_EVENT_KIND_OPERATION EventKind = 11
+	// A person overruled something, changed maintenance, cleared a fault or acknowledged: who, what and why.
+	EventKind_EVENT_KIND_PERSON EventKind = 12
 )
 
 // Enum value maps for EventKind.
 var (
 	EventKind_name = map[int32]string{
-		0: "EVENT_KIND_UNSPECIFIED",
-		1: "EVENT_KIND_PRESENCE_CHANGED",
-		2: "EVENT_KIND_REBOOTED",
-		3: "EVENT_KIND_FLAG_RAISED",
-		4: "EVENT_KIND_FLAG_CLEARED",
-		5: "EVENT_KIND_SHUTDOWN_ANNOUNCED",
-		6: "EVENT_KIND_FAN_MODE_CHANGED",
-		7: "EVENT_KIND_ALARM_RAISED",
-		8: "EVENT_KIND_ALARM_CLEARED",
-		9: "EVENT_KIND_RAIL_CHANGED",
+		0:  "EVENT_KIND_UNSPECIFIED",
+		1:  "EVENT_KIND_PRESENCE_CHANGED",
+		2:  "EVENT_KIND_REBOOTED",
+		3:  "EVENT_KIND_FLAG_RAISED",
+		4:  "EVENT_KIND_FLAG_CLEARED",
+		5:  "EVENT_KIND_SHUTDOWN_ANNOUNCED",
+		6:  "EVENT_KIND_FAN_MODE_CHANGED",
+		7:  "EVENT_KIND_ALARM_RAISED",
+		8:  "EVENT_KIND_ALARM_CLEARED",
+		9:  "EVENT_KIND_RAIL_CHANGED",
+		10: "EVENT_KIND_POWER_CHANGED",
+		11: "EVENT_KIND_OPERATION",
+		12: "EVENT_KIND_PERSON",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":        0,
@@ -501,6 +534,9 @@ var (
 		"EVENT_KIND_ALARM_RAISED":       7,
 		"EVENT_KIND_ALARM_CLEARED":      8,
 		"EVENT_KIND_RAIL_CHANGED":       9,
+		"EVENT_KIND_POWER_CHANGED":      10,
+		"EVENT_KIND_OPERATION":          11,
+		"EVENT_KIND_PERSON":             12,
 	}
 )
 
@@ -563,7 +599,13 @@ type Node struct {
 	// Whether it is shown and otherwise left alone.
 	Maintenance bool `protobuf:"varint,14,opt,name=maintenance,proto3" json:"maintenance,omitempty"`
 	// What the board offers.
-	Capabilities  []*v1.Capability `protobuf:"bytes,15,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	Capabilities []*v1.Capability `protobuf:"bytes,15,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Its power.
+	Power *Power `protobuf:"bytes,16,opt,name=power,proto3" json:"power,omitempty"`
+	// How it shows the end of a power-off, as its agent reports; absent where it does not.
+	DoneSignal *v1.DoneSignal `protobuf:"bytes,17,opt,name=done_signal,json=doneSignal,proto3" json:"done_signal,omitempty"`
+	// Whether it is the machine that the coordinator runs on.
+	Master        bool `protobuf:"varint,18,opt,name=master,proto3" json:"master,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -701,6 +743,27 @@ func (x *Node) GetCapabilities() []*v1.Capability {
 		return x.Capabilities
 	}
 	return nil
+}
+
+func (x *Node) GetPower() *Power {
+	if x != nil {
+		return x.Power
+	}
+	return nil
+}
+
+func (x *Node) GetDoneSignal() *v1.DoneSignal {
+	if x != nil {
+		return x.DoneSignal
+	}
+	return nil
+}
+
+func (x *Node) GetMaster() bool {
+	if x != nil {
+		return x.Master
+	}
+	return false
 }
 
 // Measurement is one sensor's newest value with the limits it is judged by.
@@ -1353,7 +1416,11 @@ type Event struct {
 	// The flag; unspecified for other events.
 	Flag v1.Flag `protobuf:"varint,8,opt,name=flag,proto3,enum=bramble.agent.v1.Flag" json:"flag,omitempty"`
 	// What was announced, a cancellation included; unspecified for other events, and where the node did not say.
-	Shutdown      v1.ShutdownKind `protobuf:"varint,9,opt,name=shutdown,proto3,enum=bramble.agent.v1.ShutdownKind" json:"shutdown,omitempty"`
+	Shutdown v1.ShutdownKind `protobuf:"varint,9,opt,name=shutdown,proto3,enum=bramble.agent.v1.ShutdownKind" json:"shutdown,omitempty"`
+	// The operation; empty for other events.
+	OperationId string `protobuf:"bytes,10,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	// What the node's power does now; unspecified for other events.
+	PowerState    PowerState `protobuf:"varint,11,opt,name=power_state,json=powerState,proto3,enum=bramble.coordinator.v1.PowerState" json:"power_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1451,11 +1518,25 @@ func (x *Event) GetShutdown() v1.ShutdownKind {
 	return v1.ShutdownKind(0)
 }
 
+func (x *Event) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *Event) GetPowerState() PowerState {
+	if x != nil {
+		return x.PowerState
+	}
+	return PowerState_POWER_STATE_UNSPECIFIED
+}
+
 var File_bramble_coordinator_v1_case_proto protoreflect.FileDescriptor
 
 const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\n" +
-	"!bramble/coordinator/v1/case.proto\x12\x16bramble.coordinator.v1\x1a$bramble/agent/v1/agent_service.proto\x1a\x1bbramble/agent/v1/node.proto\"\xd8\x05\n" +
+	"!bramble/coordinator/v1/case.proto\x12\x16bramble.coordinator.v1\x1a$bramble/agent/v1/agent_service.proto\x1a\x1bbramble/agent/v1/node.proto\x1a\"bramble/coordinator/v1/power.proto\"\xe4\x06\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12<\n" +
@@ -1474,7 +1555,11 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x12announced_shutdown\x18\f \x01(\x0e2\x1e.bramble.agent.v1.ShutdownKindR\x11announcedShutdown\x125\n" +
 	"\x04rail\x18\r \x01(\x0e2!.bramble.coordinator.v1.RailStateR\x04rail\x12 \n" +
 	"\vmaintenance\x18\x0e \x01(\bR\vmaintenance\x12@\n" +
-	"\fcapabilities\x18\x0f \x03(\v2\x1c.bramble.agent.v1.CapabilityR\fcapabilitiesB\x13\n" +
+	"\fcapabilities\x18\x0f \x03(\v2\x1c.bramble.agent.v1.CapabilityR\fcapabilities\x123\n" +
+	"\x05power\x18\x10 \x01(\v2\x1d.bramble.coordinator.v1.PowerR\x05power\x12=\n" +
+	"\vdone_signal\x18\x11 \x01(\v2\x1c.bramble.agent.v1.DoneSignalR\n" +
+	"doneSignal\x12\x16\n" +
+	"\x06master\x18\x12 \x01(\bR\x06masterB\x13\n" +
 	"\x11_age_milliseconds\"\xaf\x02\n" +
 	"\vMeasurement\x12\x16\n" +
 	"\x06sensor\x18\x01 \x01(\tR\x06sensor\x120\n" +
@@ -1533,7 +1618,7 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
 	"\x06sensor\x18\x03 \x01(\tR\x06sensor\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12)\n" +
-	"\x10age_milliseconds\x18\x05 \x01(\x04R\x0fageMilliseconds\"\xee\x02\n" +
+	"\x10age_milliseconds\x18\x05 \x01(\x04R\x0fageMilliseconds\"\xd6\x03\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x125\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.bramble.coordinator.v1.EventKindR\x04kind\x12\x18\n" +
@@ -1543,7 +1628,11 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x05alarm\x18\x06 \x01(\x0e2!.bramble.coordinator.v1.AlarmKindR\x05alarm\x12\x16\n" +
 	"\x06sensor\x18\a \x01(\tR\x06sensor\x12*\n" +
 	"\x04flag\x18\b \x01(\x0e2\x16.bramble.agent.v1.FlagR\x04flag\x12:\n" +
-	"\bshutdown\x18\t \x01(\x0e2\x1e.bramble.agent.v1.ShutdownKindR\bshutdown*~\n" +
+	"\bshutdown\x18\t \x01(\x0e2\x1e.bramble.agent.v1.ShutdownKindR\bshutdown\x12!\n" +
+	"\foperation_id\x18\n" +
+	" \x01(\tR\voperationId\x12C\n" +
+	"\vpower_state\x18\v \x01(\x0e2\".bramble.coordinator.v1.PowerStateR\n" +
+	"powerState*~\n" +
 	"\bPresence\x12\x18\n" +
 	"\x14PRESENCE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PRESENCE_CONNECTING\x10\x01\x12\x11\n" +
@@ -1584,7 +1673,7 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x12FAN_BOUND_OVERRIDE\x10\n" +
 	"\x12\x15\n" +
 	"\x11FAN_BOUND_STOPPED\x10\v\x12\x12\n" +
-	"\x0eFAN_BOUND_KICK\x10\f*\xb1\x02\n" +
+	"\x0eFAN_BOUND_KICK\x10\f*\xd3\x03\n" +
 	"\tAlarmKind\x12\x1a\n" +
 	"\x16ALARM_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALARM_KIND_NODE_STALE\x10\x01\x12\x1f\n" +
@@ -1595,7 +1684,14 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x18ALARM_KIND_UNDER_VOLTAGE\x10\x06\x12\x1a\n" +
 	"\x16ALARM_KIND_FAN_STALLED\x10\a\x12\x1f\n" +
 	"\x1bALARM_KIND_FAN_WRITE_FAILED\x10\b\x12\x1a\n" +
-	"\x16ALARM_KIND_TACH_FAILED\x10\t*\xb6\x02\n" +
+	"\x16ALARM_KIND_TACH_FAILED\x10\t\x12\x14\n" +
+	"\x10ALARM_KIND_STUCK\x10\n" +
+	"\x12\x1a\n" +
+	"\x16ALARM_KIND_POWER_FAULT\x10\v\x12\x1d\n" +
+	"\x19ALARM_KIND_DONE_LINE_HIGH\x10\f\x12\x1e\n" +
+	"\x1aALARM_KIND_WIRE_UNREADABLE\x10\r\x12\x19\n" +
+	"\x15ALARM_KIND_RAIL_MOVED\x10\x0e\x12\x14\n" +
+	"\x10ALARM_KIND_STORE\x10\x0f*\x85\x03\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bEVENT_KIND_PRESENCE_CHANGED\x10\x01\x12\x17\n" +
@@ -1606,7 +1702,11 @@ const file_bramble_coordinator_v1_case_proto_rawDesc = "" +
 	"\x1bEVENT_KIND_FAN_MODE_CHANGED\x10\x06\x12\x1b\n" +
 	"\x17EVENT_KIND_ALARM_RAISED\x10\a\x12\x1c\n" +
 	"\x18EVENT_KIND_ALARM_CLEARED\x10\b\x12\x1b\n" +
-	"\x17EVENT_KIND_RAIL_CHANGED\x10\tB\xea\x01\n" +
+	"\x17EVENT_KIND_RAIL_CHANGED\x10\t\x12\x1c\n" +
+	"\x18EVENT_KIND_POWER_CHANGED\x10\n" +
+	"\x12\x18\n" +
+	"\x14EVENT_KIND_OPERATION\x10\v\x12\x15\n" +
+	"\x11EVENT_KIND_PERSON\x10\fB\xea\x01\n" +
 	"\x1acom.bramble.coordinator.v1B\tCaseProtoP\x01ZGgithub.com/bramblemesh/bramble/gen/bramble/coordinator/v1;coordinatorv1\xa2\x02\x03BCX\xaa\x02\x16Bramble.Coordinator.V1\xca\x02\x16Bramble\\Coordinator\\V1\xe2\x02\"Bramble\\Coordinator\\V1\\GPBMetadata\xea\x02\x18Bramble::Coordinator::V1b\x06proto3"
 
 var (
@@ -1643,8 +1743,11 @@ var file_bramble_coordinator_v1_case_proto_goTypes = []any{
 	(*v1.Throttling)(nil), // 16: bramble.agent.v1.Throttling
 	(v1.ShutdownKind)(0),  // 17: bramble.agent.v1.ShutdownKind
 	(*v1.Capability)(nil), // 18: bramble.agent.v1.Capability
-	(v1.SensorKind)(0),    // 19: bramble.agent.v1.SensorKind
-	(v1.Flag)(0),          // 20: bramble.agent.v1.Flag
+	(*Power)(nil),         // 19: bramble.coordinator.v1.Power
+	(*v1.DoneSignal)(nil), // 20: bramble.agent.v1.DoneSignal
+	(v1.SensorKind)(0),    // 21: bramble.agent.v1.SensorKind
+	(v1.Flag)(0),          // 22: bramble.agent.v1.Flag
+	(PowerState)(0),       // 23: bramble.coordinator.v1.PowerState
 }
 var file_bramble_coordinator_v1_case_proto_depIdxs = []int32{
 	0,  // 0: bramble.coordinator.v1.Node.presence:type_name -> bramble.coordinator.v1.Presence
@@ -1654,23 +1757,26 @@ var file_bramble_coordinator_v1_case_proto_depIdxs = []int32{
 	17, // 4: bramble.coordinator.v1.Node.announced_shutdown:type_name -> bramble.agent.v1.ShutdownKind
 	1,  // 5: bramble.coordinator.v1.Node.rail:type_name -> bramble.coordinator.v1.RailState
 	18, // 6: bramble.coordinator.v1.Node.capabilities:type_name -> bramble.agent.v1.Capability
-	19, // 7: bramble.coordinator.v1.Measurement.kind:type_name -> bramble.agent.v1.SensorKind
-	2,  // 8: bramble.coordinator.v1.Fan.mode:type_name -> bramble.coordinator.v1.FanMode
-	3,  // 9: bramble.coordinator.v1.Fan.cause:type_name -> bramble.coordinator.v1.FailSafeCause
-	10, // 10: bramble.coordinator.v1.Fan.lead:type_name -> bramble.coordinator.v1.FanLead
-	11, // 11: bramble.coordinator.v1.Fan.terms:type_name -> bramble.coordinator.v1.FanTerms
-	4,  // 12: bramble.coordinator.v1.Fan.bound:type_name -> bramble.coordinator.v1.FanBound
-	12, // 13: bramble.coordinator.v1.Fan.override:type_name -> bramble.coordinator.v1.FanOverride
-	5,  // 14: bramble.coordinator.v1.Alarm.kind:type_name -> bramble.coordinator.v1.AlarmKind
-	6,  // 15: bramble.coordinator.v1.Event.kind:type_name -> bramble.coordinator.v1.EventKind
-	5,  // 16: bramble.coordinator.v1.Event.alarm:type_name -> bramble.coordinator.v1.AlarmKind
-	20, // 17: bramble.coordinator.v1.Event.flag:type_name -> bramble.agent.v1.Flag
-	17, // 18: bramble.coordinator.v1.Event.shutdown:type_name -> bramble.agent.v1.ShutdownKind
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	19, // 7: bramble.coordinator.v1.Node.power:type_name -> bramble.coordinator.v1.Power
+	20, // 8: bramble.coordinator.v1.Node.done_signal:type_name -> bramble.agent.v1.DoneSignal
+	21, // 9: bramble.coordinator.v1.Measurement.kind:type_name -> bramble.agent.v1.SensorKind
+	2,  // 10: bramble.coordinator.v1.Fan.mode:type_name -> bramble.coordinator.v1.FanMode
+	3,  // 11: bramble.coordinator.v1.Fan.cause:type_name -> bramble.coordinator.v1.FailSafeCause
+	10, // 12: bramble.coordinator.v1.Fan.lead:type_name -> bramble.coordinator.v1.FanLead
+	11, // 13: bramble.coordinator.v1.Fan.terms:type_name -> bramble.coordinator.v1.FanTerms
+	4,  // 14: bramble.coordinator.v1.Fan.bound:type_name -> bramble.coordinator.v1.FanBound
+	12, // 15: bramble.coordinator.v1.Fan.override:type_name -> bramble.coordinator.v1.FanOverride
+	5,  // 16: bramble.coordinator.v1.Alarm.kind:type_name -> bramble.coordinator.v1.AlarmKind
+	6,  // 17: bramble.coordinator.v1.Event.kind:type_name -> bramble.coordinator.v1.EventKind
+	5,  // 18: bramble.coordinator.v1.Event.alarm:type_name -> bramble.coordinator.v1.AlarmKind
+	22, // 19: bramble.coordinator.v1.Event.flag:type_name -> bramble.agent.v1.Flag
+	17, // 20: bramble.coordinator.v1.Event.shutdown:type_name -> bramble.agent.v1.ShutdownKind
+	23, // 21: bramble.coordinator.v1.Event.power_state:type_name -> bramble.coordinator.v1.PowerState
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_bramble_coordinator_v1_case_proto_init() }
@@ -1678,6 +1784,7 @@ func file_bramble_coordinator_v1_case_proto_init() {
 	if File_bramble_coordinator_v1_case_proto != nil {
 		return
 	}
+	file_bramble_coordinator_v1_power_proto_init()
 	file_bramble_coordinator_v1_case_proto_msgTypes[0].OneofWrappers = []any{}
 	file_bramble_coordinator_v1_case_proto_msgTypes[1].OneofWrappers = []any{
 		(*Measurement_Celsius)(nil),

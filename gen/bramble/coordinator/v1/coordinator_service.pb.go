@@ -73,7 +73,13 @@ type GetCaseResponse struct {
 	// Every fan, in the configuration's order.
 	Fans []*Fan `protobuf:"bytes,4,rep,name=fans,proto3" json:"fans,omitempty"`
 	// What is wrong now, oldest first.
-	Alarms        []*Alarm `protobuf:"bytes,5,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	Alarms []*Alarm `protobuf:"bytes,5,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	// The supply.
+	Supply *Supply `protobuf:"bytes,6,opt,name=supply,proto3" json:"supply,omitempty"`
+	// The memory on disk.
+	Store *Store `protobuf:"bytes,7,opt,name=store,proto3" json:"store,omitempty"`
+	// The operations that run, oldest first.
+	Operations    []*Operation `protobuf:"bytes,8,rep,name=operations,proto3" json:"operations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -139,6 +145,27 @@ func (x *GetCaseResponse) GetFans() []*Fan {
 func (x *GetCaseResponse) GetAlarms() []*Alarm {
 	if x != nil {
 		return x.Alarms
+	}
+	return nil
+}
+
+func (x *GetCaseResponse) GetSupply() *Supply {
+	if x != nil {
+		return x.Supply
+	}
+	return nil
+}
+
+func (x *GetCaseResponse) GetStore() *Store {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+func (x *GetCaseResponse) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
 	}
 	return nil
 }
@@ -621,7 +648,11 @@ type WatchResponse struct {
 	// The fans that changed, each whole. In the first message the case has them.
 	Fans []*Fan `protobuf:"bytes,5,rep,name=fans,proto3" json:"fans,omitempty"`
 	// What happened since the message before, in order. The first message has none.
-	Events        []*Event `protobuf:"bytes,6,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*Event `protobuf:"bytes,6,rep,name=events,proto3" json:"events,omitempty"`
+	// The operations that changed, each whole. In the first message the case has those that run.
+	Operations []*Operation `protobuf:"bytes,7,rep,name=operations,proto3" json:"operations,omitempty"`
+	// The supply, when it changed.
+	Supply        *Supply `protobuf:"bytes,8,opt,name=supply,proto3" json:"supply,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -698,18 +729,1303 @@ func (x *WatchResponse) GetEvents() []*Event {
 	return nil
 }
 
+func (x *WatchResponse) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetSupply() *Supply {
+	if x != nil {
+		return x.Supply
+	}
+	return nil
+}
+
+// SetPowerRequest asks something of nodes.
+type SetPowerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own name for this request, up to 64 characters, so that a retry does not ask twice. Empty: none.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Which nodes; at least one.
+	Nodes []string `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// What to do.
+	Action PowerAction `protobuf:"varint,3,opt,name=action,proto3,enum=bramble.coordinator.v1.PowerAction" json:"action,omitempty"`
+	// Cut without a proof. Needs a reason, and only goes with off and cycle.
+	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	// Why, up to 200 characters; written down.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// One node at a time: the next begins when the one before is up again, or off. For reboot and cycle.
+	Rolling bool `protobuf:"varint,6,opt,name=rolling,proto3" json:"rolling,omitempty"`
+	// Only say what would be done.
+	DryRun        bool `protobuf:"varint,7,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPowerRequest) Reset() {
+	*x = SetPowerRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPowerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPowerRequest) ProtoMessage() {}
+
+func (x *SetPowerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPowerRequest.ProtoReflect.Descriptor instead.
+func (*SetPowerRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SetPowerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetPowerRequest) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *SetPowerRequest) GetAction() PowerAction {
+	if x != nil {
+		return x.Action
+	}
+	return PowerAction_POWER_ACTION_UNSPECIFIED
+}
+
+func (x *SetPowerRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *SetPowerRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetPowerRequest) GetRolling() bool {
+	if x != nil {
+		return x.Rolling
+	}
+	return false
+}
+
+func (x *SetPowerRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// SetPowerResponse holds what was begun.
+type SetPowerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation; absent for a dry run.
+	Operation *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// What it does, in order.
+	Plan          []*PlannedStep `protobuf:"bytes,2,rep,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPowerResponse) Reset() {
+	*x = SetPowerResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPowerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPowerResponse) ProtoMessage() {}
+
+func (x *SetPowerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPowerResponse.ProtoReflect.Descriptor instead.
+func (*SetPowerResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetPowerResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+func (x *SetPowerResponse) GetPlan() []*PlannedStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+// StartCaseRequest starts the case.
+type StartCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in SetPowerRequest.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only say what would be done.
+	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartCaseRequest) Reset() {
+	*x = StartCaseRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartCaseRequest) ProtoMessage() {}
+
+func (x *StartCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartCaseRequest.ProtoReflect.Descriptor instead.
+func (*StartCaseRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *StartCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StartCaseRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// StartCaseResponse holds what was begun.
+type StartCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation; absent for a dry run.
+	Operation *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// What it does, in order.
+	Plan          []*PlannedStep `protobuf:"bytes,2,rep,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartCaseResponse) Reset() {
+	*x = StartCaseResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartCaseResponse) ProtoMessage() {}
+
+func (x *StartCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartCaseResponse.ProtoReflect.Descriptor instead.
+func (*StartCaseResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StartCaseResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+func (x *StartCaseResponse) GetPlan() []*PlannedStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+// StopCaseRequest stops the case.
+type StopCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in SetPowerRequest.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Shut down the master too, after all workers are off. It is left up when one of them is not.
+	Master bool `protobuf:"varint,2,opt,name=master,proto3" json:"master,omitempty"`
+	// Only say what would be done.
+	DryRun bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Why, up to 200 characters.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopCaseRequest) Reset() {
+	*x = StopCaseRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopCaseRequest) ProtoMessage() {}
+
+func (x *StopCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopCaseRequest.ProtoReflect.Descriptor instead.
+func (*StopCaseRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StopCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StopCaseRequest) GetMaster() bool {
+	if x != nil {
+		return x.Master
+	}
+	return false
+}
+
+func (x *StopCaseRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *StopCaseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// StopCaseResponse holds what was begun.
+type StopCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation; absent for a dry run.
+	Operation *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	// What it does, in order.
+	Plan          []*PlannedStep `protobuf:"bytes,2,rep,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopCaseResponse) Reset() {
+	*x = StopCaseResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopCaseResponse) ProtoMessage() {}
+
+func (x *StopCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopCaseResponse.ProtoReflect.Descriptor instead.
+func (*StopCaseResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *StopCaseResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+func (x *StopCaseResponse) GetPlan() []*PlannedStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+// TestWiringRequest tests done lines.
+type TestWiringRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in SetPowerRequest.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Which nodes; at least one.
+	Nodes         []string `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestWiringRequest) Reset() {
+	*x = TestWiringRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestWiringRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestWiringRequest) ProtoMessage() {}
+
+func (x *TestWiringRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestWiringRequest.ProtoReflect.Descriptor instead.
+func (*TestWiringRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TestWiringRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TestWiringRequest) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// TestWiringResponse holds what was begun.
+type TestWiringResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestWiringResponse) Reset() {
+	*x = TestWiringResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestWiringResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestWiringResponse) ProtoMessage() {}
+
+func (x *TestWiringResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestWiringResponse.ProtoReflect.Descriptor instead.
+func (*TestWiringResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TestWiringResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// SetMaintenanceRequest takes nodes out or back.
+type SetMaintenanceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which nodes; at least one.
+	Nodes []string `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Out (true) or back (false).
+	Maintenance bool `protobuf:"varint,2,opt,name=maintenance,proto3" json:"maintenance,omitempty"`
+	// Why, up to 200 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetMaintenanceRequest) Reset() {
+	*x = SetMaintenanceRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMaintenanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMaintenanceRequest) ProtoMessage() {}
+
+func (x *SetMaintenanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMaintenanceRequest.ProtoReflect.Descriptor instead.
+func (*SetMaintenanceRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SetMaintenanceRequest) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *SetMaintenanceRequest) GetMaintenance() bool {
+	if x != nil {
+		return x.Maintenance
+	}
+	return false
+}
+
+func (x *SetMaintenanceRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SetMaintenanceResponse holds the nodes as they are then.
+type SetMaintenanceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The nodes.
+	Nodes         []*Node `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetMaintenanceResponse) Reset() {
+	*x = SetMaintenanceResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMaintenanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMaintenanceResponse) ProtoMessage() {}
+
+func (x *SetMaintenanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMaintenanceResponse.ProtoReflect.Descriptor instead.
+func (*SetMaintenanceResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SetMaintenanceResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// ClearFaultRequest ends faults.
+type ClearFaultRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which nodes; at least one.
+	Nodes []string `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Why, up to 200 characters.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearFaultRequest) Reset() {
+	*x = ClearFaultRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearFaultRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearFaultRequest) ProtoMessage() {}
+
+func (x *ClearFaultRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearFaultRequest.ProtoReflect.Descriptor instead.
+func (*ClearFaultRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ClearFaultRequest) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ClearFaultRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ClearFaultResponse holds the nodes as they are then.
+type ClearFaultResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The nodes.
+	Nodes         []*Node `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearFaultResponse) Reset() {
+	*x = ClearFaultResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearFaultResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearFaultResponse) ProtoMessage() {}
+
+func (x *ClearFaultResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearFaultResponse.ProtoReflect.Descriptor instead.
+func (*ClearFaultResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ClearFaultResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// AcknowledgeStoreRequest acknowledges damage.
+type AcknowledgeStoreRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcknowledgeStoreRequest) Reset() {
+	*x = AcknowledgeStoreRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcknowledgeStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcknowledgeStoreRequest) ProtoMessage() {}
+
+func (x *AcknowledgeStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcknowledgeStoreRequest.ProtoReflect.Descriptor instead.
+func (*AcknowledgeStoreRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{24}
+}
+
+// AcknowledgeStoreResponse holds the store as it is then.
+type AcknowledgeStoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The store.
+	Store         *Store `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcknowledgeStoreResponse) Reset() {
+	*x = AcknowledgeStoreResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcknowledgeStoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcknowledgeStoreResponse) ProtoMessage() {}
+
+func (x *AcknowledgeStoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcknowledgeStoreResponse.ProtoReflect.Descriptor instead.
+func (*AcknowledgeStoreResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AcknowledgeStoreResponse) GetStore() *Store {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+// ListOperationsRequest asks for operations.
+type ListOperationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most so many; 0 means 20.
+	Limit uint32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only those that run.
+	Running       bool `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOperationsRequest) Reset() {
+	*x = ListOperationsRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOperationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOperationsRequest) ProtoMessage() {}
+
+func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
+func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListOperationsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListOperationsRequest) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+// ListOperationsResponse holds operations.
+type ListOperationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Operations    []*Operation `protobuf:"bytes,1,rep,name=operations,proto3" json:"operations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOperationsResponse) Reset() {
+	*x = ListOperationsResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOperationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOperationsResponse) ProtoMessage() {}
+
+func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
+func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListOperationsResponse) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+// GetOperationRequest asks for an operation.
+type GetOperationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its identifier.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOperationRequest) Reset() {
+	*x = GetOperationRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOperationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOperationRequest) ProtoMessage() {}
+
+func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
+func (*GetOperationRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetOperationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetOperationResponse holds an operation.
+type GetOperationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOperationResponse) Reset() {
+	*x = GetOperationResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOperationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOperationResponse) ProtoMessage() {}
+
+func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
+func (*GetOperationResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetOperationResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// WatchOperationRequest follows an operation.
+type WatchOperationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its identifier.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOperationRequest) Reset() {
+	*x = WatchOperationRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOperationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOperationRequest) ProtoMessage() {}
+
+func (x *WatchOperationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOperationRequest.ProtoReflect.Descriptor instead.
+func (*WatchOperationRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *WatchOperationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// WatchOperationResponse holds an operation as it is now.
+type WatchOperationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOperationResponse) Reset() {
+	*x = WatchOperationResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOperationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOperationResponse) ProtoMessage() {}
+
+func (x *WatchOperationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOperationResponse.ProtoReflect.Descriptor instead.
+func (*WatchOperationResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *WatchOperationResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// CancelOperationRequest calls an operation off.
+type CancelOperationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its identifier.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOperationRequest) Reset() {
+	*x = CancelOperationRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOperationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOperationRequest) ProtoMessage() {}
+
+func (x *CancelOperationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOperationRequest.ProtoReflect.Descriptor instead.
+func (*CancelOperationRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CancelOperationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// CancelOperationResponse holds the operation as it is then.
+type CancelOperationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOperationResponse) Reset() {
+	*x = CancelOperationResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOperationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOperationResponse) ProtoMessage() {}
+
+func (x *CancelOperationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOperationResponse.ProtoReflect.Descriptor instead.
+func (*CancelOperationResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CancelOperationResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// ListEventsRequest asks for events.
+type ListEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most so many of the newest; 0 means 50.
+	Limit uint32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only of this node or fan; empty means all.
+	Subject       string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsRequest) Reset() {
+	*x = ListEventsRequest{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsRequest) ProtoMessage() {}
+
+func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListEventsRequest) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListEventsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListEventsRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+// ListEventsResponse holds events.
+type ListEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first.
+	Events        []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsResponse) Reset() {
+	*x = ListEventsResponse{}
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsResponse) ProtoMessage() {}
+
+func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListEventsResponse) Descriptor() ([]byte, []int) {
+	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListEventsResponse) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
 var File_bramble_coordinator_v1_coordinator_service_proto protoreflect.FileDescriptor
 
 const file_bramble_coordinator_v1_coordinator_service_proto_rawDesc = "" +
 	"\n" +
-	"0bramble/coordinator/v1/coordinator_service.proto\x12\x16bramble.coordinator.v1\x1a!bramble/coordinator/v1/case.proto\x1a\x1egoogle/protobuf/duration.proto\"\x10\n" +
-	"\x0eGetCaseRequest\"\xd8\x01\n" +
+	"0bramble/coordinator/v1/coordinator_service.proto\x12\x16bramble.coordinator.v1\x1a!bramble/coordinator/v1/case.proto\x1a\"bramble/coordinator/v1/power.proto\x1a\x1egoogle/protobuf/duration.proto\"\x10\n" +
+	"\x0eGetCaseRequest\"\x88\x03\n" +
 	"\x0fGetCaseResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12/\n" +
 	"\x13uptime_milliseconds\x18\x03 \x01(\x04R\x12uptimeMilliseconds\x12/\n" +
 	"\x04fans\x18\x04 \x03(\v2\x1b.bramble.coordinator.v1.FanR\x04fans\x125\n" +
-	"\x06alarms\x18\x05 \x03(\v2\x1d.bramble.coordinator.v1.AlarmR\x06alarms\"(\n" +
+	"\x06alarms\x18\x05 \x03(\v2\x1d.bramble.coordinator.v1.AlarmR\x06alarms\x126\n" +
+	"\x06supply\x18\x06 \x01(\v2\x1e.bramble.coordinator.v1.SupplyR\x06supply\x123\n" +
+	"\x05store\x18\a \x01(\v2\x1d.bramble.coordinator.v1.StoreR\x05store\x12A\n" +
+	"\n" +
+	"operations\x18\b \x03(\v2!.bramble.coordinator.v1.OperationR\n" +
+	"operations\"(\n" +
 	"\x10ListNodesRequest\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\"G\n" +
 	"\x11ListNodesResponse\x122\n" +
@@ -732,20 +2048,111 @@ const file_bramble_coordinator_v1_coordinator_service_proto_rawDesc = "" +
 	"\x03fan\x18\x01 \x01(\v2\x1b.bramble.coordinator.v1.FanR\x03fan\"/\n" +
 	"\fWatchRequest\x12\x1f\n" +
 	"\vevents_only\x18\x01 \x01(\bR\n" +
-	"eventsOnly\"\xaf\x02\n" +
+	"eventsOnly\"\xaa\x03\n" +
 	"\rWatchResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12)\n" +
 	"\x10age_milliseconds\x18\x02 \x01(\x04R\x0fageMilliseconds\x12;\n" +
 	"\x04case\x18\x03 \x01(\v2'.bramble.coordinator.v1.GetCaseResponseR\x04case\x122\n" +
 	"\x05nodes\x18\x04 \x03(\v2\x1c.bramble.coordinator.v1.NodeR\x05nodes\x12/\n" +
 	"\x04fans\x18\x05 \x03(\v2\x1b.bramble.coordinator.v1.FanR\x04fans\x125\n" +
-	"\x06events\x18\x06 \x03(\v2\x1d.bramble.coordinator.v1.EventR\x06events2\xdc\x03\n" +
+	"\x06events\x18\x06 \x03(\v2\x1d.bramble.coordinator.v1.EventR\x06events\x12A\n" +
+	"\n" +
+	"operations\x18\a \x03(\v2!.bramble.coordinator.v1.OperationR\n" +
+	"operations\x126\n" +
+	"\x06supply\x18\b \x01(\v2\x1e.bramble.coordinator.v1.SupplyR\x06supply\"\xe4\x01\n" +
+	"\x0fSetPowerRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05nodes\x18\x02 \x03(\tR\x05nodes\x12;\n" +
+	"\x06action\x18\x03 \x01(\x0e2#.bramble.coordinator.v1.PowerActionR\x06action\x12\x14\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x18\n" +
+	"\arolling\x18\x06 \x01(\bR\arolling\x12\x17\n" +
+	"\adry_run\x18\a \x01(\bR\x06dryRun\"\x8c\x01\n" +
+	"\x10SetPowerResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\x127\n" +
+	"\x04plan\x18\x02 \x03(\v2#.bramble.coordinator.v1.PlannedStepR\x04plan\"J\n" +
+	"\x10StartCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x8d\x01\n" +
+	"\x11StartCaseResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\x127\n" +
+	"\x04plan\x18\x02 \x03(\v2#.bramble.coordinator.v1.PlannedStepR\x04plan\"y\n" +
+	"\x0fStopCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +
+	"\x06master\x18\x02 \x01(\bR\x06master\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x8c\x01\n" +
+	"\x10StopCaseResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\x127\n" +
+	"\x04plan\x18\x02 \x03(\v2#.bramble.coordinator.v1.PlannedStepR\x04plan\"H\n" +
+	"\x11TestWiringRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05nodes\x18\x02 \x03(\tR\x05nodes\"U\n" +
+	"\x12TestWiringResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\"g\n" +
+	"\x15SetMaintenanceRequest\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\tR\x05nodes\x12 \n" +
+	"\vmaintenance\x18\x02 \x01(\bR\vmaintenance\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"L\n" +
+	"\x16SetMaintenanceResponse\x122\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x1c.bramble.coordinator.v1.NodeR\x05nodes\"A\n" +
+	"\x11ClearFaultRequest\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\tR\x05nodes\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"H\n" +
+	"\x12ClearFaultResponse\x122\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x1c.bramble.coordinator.v1.NodeR\x05nodes\"\x19\n" +
+	"\x17AcknowledgeStoreRequest\"O\n" +
+	"\x18AcknowledgeStoreResponse\x123\n" +
+	"\x05store\x18\x01 \x01(\v2\x1d.bramble.coordinator.v1.StoreR\x05store\"G\n" +
+	"\x15ListOperationsRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\bR\arunning\"[\n" +
+	"\x16ListOperationsResponse\x12A\n" +
+	"\n" +
+	"operations\x18\x01 \x03(\v2!.bramble.coordinator.v1.OperationR\n" +
+	"operations\"%\n" +
+	"\x13GetOperationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"W\n" +
+	"\x14GetOperationResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\"'\n" +
+	"\x15WatchOperationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"Y\n" +
+	"\x16WatchOperationResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\"(\n" +
+	"\x16CancelOperationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"Z\n" +
+	"\x17CancelOperationResponse\x12?\n" +
+	"\toperation\x18\x01 \x01(\v2!.bramble.coordinator.v1.OperationR\toperation\"C\n" +
+	"\x11ListEventsRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\"K\n" +
+	"\x12ListEventsResponse\x125\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.bramble.coordinator.v1.EventR\x06events2\xd6\r\n" +
 	"\x12CoordinatorService\x12Z\n" +
 	"\aGetCase\x12&.bramble.coordinator.v1.GetCaseRequest\x1a'.bramble.coordinator.v1.GetCaseResponse\x12`\n" +
 	"\tListNodes\x12(.bramble.coordinator.v1.ListNodesRequest\x1a).bramble.coordinator.v1.ListNodesResponse\x12W\n" +
 	"\x06GetFan\x12%.bramble.coordinator.v1.GetFanRequest\x1a&.bramble.coordinator.v1.GetFanResponse\x12W\n" +
 	"\x06SetFan\x12%.bramble.coordinator.v1.SetFanRequest\x1a&.bramble.coordinator.v1.SetFanResponse\x12V\n" +
-	"\x05Watch\x12$.bramble.coordinator.v1.WatchRequest\x1a%.bramble.coordinator.v1.WatchResponse0\x01B\xf8\x01\n" +
+	"\x05Watch\x12$.bramble.coordinator.v1.WatchRequest\x1a%.bramble.coordinator.v1.WatchResponse0\x01\x12]\n" +
+	"\bSetPower\x12'.bramble.coordinator.v1.SetPowerRequest\x1a(.bramble.coordinator.v1.SetPowerResponse\x12`\n" +
+	"\tStartCase\x12(.bramble.coordinator.v1.StartCaseRequest\x1a).bramble.coordinator.v1.StartCaseResponse\x12]\n" +
+	"\bStopCase\x12'.bramble.coordinator.v1.StopCaseRequest\x1a(.bramble.coordinator.v1.StopCaseResponse\x12c\n" +
+	"\n" +
+	"TestWiring\x12).bramble.coordinator.v1.TestWiringRequest\x1a*.bramble.coordinator.v1.TestWiringResponse\x12o\n" +
+	"\x0eSetMaintenance\x12-.bramble.coordinator.v1.SetMaintenanceRequest\x1a..bramble.coordinator.v1.SetMaintenanceResponse\x12c\n" +
+	"\n" +
+	"ClearFault\x12).bramble.coordinator.v1.ClearFaultRequest\x1a*.bramble.coordinator.v1.ClearFaultResponse\x12u\n" +
+	"\x10AcknowledgeStore\x12/.bramble.coordinator.v1.AcknowledgeStoreRequest\x1a0.bramble.coordinator.v1.AcknowledgeStoreResponse\x12o\n" +
+	"\x0eListOperations\x12-.bramble.coordinator.v1.ListOperationsRequest\x1a..bramble.coordinator.v1.ListOperationsResponse\x12i\n" +
+	"\fGetOperation\x12+.bramble.coordinator.v1.GetOperationRequest\x1a,.bramble.coordinator.v1.GetOperationResponse\x12q\n" +
+	"\x0eWatchOperation\x12-.bramble.coordinator.v1.WatchOperationRequest\x1a..bramble.coordinator.v1.WatchOperationResponse0\x01\x12r\n" +
+	"\x0fCancelOperation\x12..bramble.coordinator.v1.CancelOperationRequest\x1a/.bramble.coordinator.v1.CancelOperationResponse\x12c\n" +
+	"\n" +
+	"ListEvents\x12).bramble.coordinator.v1.ListEventsRequest\x1a*.bramble.coordinator.v1.ListEventsResponseB\xf8\x01\n" +
 	"\x1acom.bramble.coordinator.v1B\x17CoordinatorServiceProtoP\x01ZGgithub.com/bramblemesh/bramble/gen/bramble/coordinator/v1;coordinatorv1\xa2\x02\x03BCX\xaa\x02\x16Bramble.Coordinator.V1\xca\x02\x16Bramble\\Coordinator\\V1\xe2\x02\"Bramble\\Coordinator\\V1\\GPBMetadata\xea\x02\x18Bramble::Coordinator::V1b\x06proto3"
 
 var (
@@ -760,54 +2167,128 @@ func file_bramble_coordinator_v1_coordinator_service_proto_rawDescGZIP() []byte 
 	return file_bramble_coordinator_v1_coordinator_service_proto_rawDescData
 }
 
-var file_bramble_coordinator_v1_coordinator_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_bramble_coordinator_v1_coordinator_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_bramble_coordinator_v1_coordinator_service_proto_goTypes = []any{
-	(*GetCaseRequest)(nil),      // 0: bramble.coordinator.v1.GetCaseRequest
-	(*GetCaseResponse)(nil),     // 1: bramble.coordinator.v1.GetCaseResponse
-	(*ListNodesRequest)(nil),    // 2: bramble.coordinator.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),   // 3: bramble.coordinator.v1.ListNodesResponse
-	(*GetFanRequest)(nil),       // 4: bramble.coordinator.v1.GetFanRequest
-	(*GetFanResponse)(nil),      // 5: bramble.coordinator.v1.GetFanResponse
-	(*SetFanRequest)(nil),       // 6: bramble.coordinator.v1.SetFanRequest
-	(*SetFanOverride)(nil),      // 7: bramble.coordinator.v1.SetFanOverride
-	(*SetFanAutomatic)(nil),     // 8: bramble.coordinator.v1.SetFanAutomatic
-	(*SetFanResponse)(nil),      // 9: bramble.coordinator.v1.SetFanResponse
-	(*WatchRequest)(nil),        // 10: bramble.coordinator.v1.WatchRequest
-	(*WatchResponse)(nil),       // 11: bramble.coordinator.v1.WatchResponse
-	(*Fan)(nil),                 // 12: bramble.coordinator.v1.Fan
-	(*Alarm)(nil),               // 13: bramble.coordinator.v1.Alarm
-	(*Node)(nil),                // 14: bramble.coordinator.v1.Node
-	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
-	(*Event)(nil),               // 16: bramble.coordinator.v1.Event
+	(*GetCaseRequest)(nil),           // 0: bramble.coordinator.v1.GetCaseRequest
+	(*GetCaseResponse)(nil),          // 1: bramble.coordinator.v1.GetCaseResponse
+	(*ListNodesRequest)(nil),         // 2: bramble.coordinator.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),        // 3: bramble.coordinator.v1.ListNodesResponse
+	(*GetFanRequest)(nil),            // 4: bramble.coordinator.v1.GetFanRequest
+	(*GetFanResponse)(nil),           // 5: bramble.coordinator.v1.GetFanResponse
+	(*SetFanRequest)(nil),            // 6: bramble.coordinator.v1.SetFanRequest
+	(*SetFanOverride)(nil),           // 7: bramble.coordinator.v1.SetFanOverride
+	(*SetFanAutomatic)(nil),          // 8: bramble.coordinator.v1.SetFanAutomatic
+	(*SetFanResponse)(nil),           // 9: bramble.coordinator.v1.SetFanResponse
+	(*WatchRequest)(nil),             // 10: bramble.coordinator.v1.WatchRequest
+	(*WatchResponse)(nil),            // 11: bramble.coordinator.v1.WatchResponse
+	(*SetPowerRequest)(nil),          // 12: bramble.coordinator.v1.SetPowerRequest
+	(*SetPowerResponse)(nil),         // 13: bramble.coordinator.v1.SetPowerResponse
+	(*StartCaseRequest)(nil),         // 14: bramble.coordinator.v1.StartCaseRequest
+	(*StartCaseResponse)(nil),        // 15: bramble.coordinator.v1.StartCaseResponse
+	(*StopCaseRequest)(nil),          // 16: bramble.coordinator.v1.StopCaseRequest
+	(*StopCaseResponse)(nil),         // 17: bramble.coordinator.v1.StopCaseResponse
+	(*TestWiringRequest)(nil),        // 18: bramble.coordinator.v1.TestWiringRequest
+	(*TestWiringResponse)(nil),       // 19: bramble.coordinator.v1.TestWiringResponse
+	(*SetMaintenanceRequest)(nil),    // 20: bramble.coordinator.v1.SetMaintenanceRequest
+	(*SetMaintenanceResponse)(nil),   // 21: bramble.coordinator.v1.SetMaintenanceResponse
+	(*ClearFaultRequest)(nil),        // 22: bramble.coordinator.v1.ClearFaultRequest
+	(*ClearFaultResponse)(nil),       // 23: bramble.coordinator.v1.ClearFaultResponse
+	(*AcknowledgeStoreRequest)(nil),  // 24: bramble.coordinator.v1.AcknowledgeStoreRequest
+	(*AcknowledgeStoreResponse)(nil), // 25: bramble.coordinator.v1.AcknowledgeStoreResponse
+	(*ListOperationsRequest)(nil),    // 26: bramble.coordinator.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),   // 27: bramble.coordinator.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),      // 28: bramble.coordinator.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),     // 29: bramble.coordinator.v1.GetOperationResponse
+	(*WatchOperationRequest)(nil),    // 30: bramble.coordinator.v1.WatchOperationRequest
+	(*WatchOperationResponse)(nil),   // 31: bramble.coordinator.v1.WatchOperationResponse
+	(*CancelOperationRequest)(nil),   // 32: bramble.coordinator.v1.CancelOperationRequest
+	(*CancelOperationResponse)(nil),  // 33: bramble.coordinator.v1.CancelOperationResponse
+	(*ListEventsRequest)(nil),        // 34: bramble.coordinator.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),       // 35: bramble.coordinator.v1.ListEventsResponse
+	(*Fan)(nil),                      // 36: bramble.coordinator.v1.Fan
+	(*Alarm)(nil),                    // 37: bramble.coordinator.v1.Alarm
+	(*Supply)(nil),                   // 38: bramble.coordinator.v1.Supply
+	(*Store)(nil),                    // 39: bramble.coordinator.v1.Store
+	(*Operation)(nil),                // 40: bramble.coordinator.v1.Operation
+	(*Node)(nil),                     // 41: bramble.coordinator.v1.Node
+	(*durationpb.Duration)(nil),      // 42: google.protobuf.Duration
+	(*Event)(nil),                    // 43: bramble.coordinator.v1.Event
+	(PowerAction)(0),                 // 44: bramble.coordinator.v1.PowerAction
+	(*PlannedStep)(nil),              // 45: bramble.coordinator.v1.PlannedStep
 }
 var file_bramble_coordinator_v1_coordinator_service_proto_depIdxs = []int32{
-	12, // 0: bramble.coordinator.v1.GetCaseResponse.fans:type_name -> bramble.coordinator.v1.Fan
-	13, // 1: bramble.coordinator.v1.GetCaseResponse.alarms:type_name -> bramble.coordinator.v1.Alarm
-	14, // 2: bramble.coordinator.v1.ListNodesResponse.nodes:type_name -> bramble.coordinator.v1.Node
-	12, // 3: bramble.coordinator.v1.GetFanResponse.fan:type_name -> bramble.coordinator.v1.Fan
-	7,  // 4: bramble.coordinator.v1.SetFanRequest.override:type_name -> bramble.coordinator.v1.SetFanOverride
-	8,  // 5: bramble.coordinator.v1.SetFanRequest.automatic:type_name -> bramble.coordinator.v1.SetFanAutomatic
-	15, // 6: bramble.coordinator.v1.SetFanOverride.hold:type_name -> google.protobuf.Duration
-	12, // 7: bramble.coordinator.v1.SetFanResponse.fan:type_name -> bramble.coordinator.v1.Fan
-	1,  // 8: bramble.coordinator.v1.WatchResponse.case:type_name -> bramble.coordinator.v1.GetCaseResponse
-	14, // 9: bramble.coordinator.v1.WatchResponse.nodes:type_name -> bramble.coordinator.v1.Node
-	12, // 10: bramble.coordinator.v1.WatchResponse.fans:type_name -> bramble.coordinator.v1.Fan
-	16, // 11: bramble.coordinator.v1.WatchResponse.events:type_name -> bramble.coordinator.v1.Event
-	0,  // 12: bramble.coordinator.v1.CoordinatorService.GetCase:input_type -> bramble.coordinator.v1.GetCaseRequest
-	2,  // 13: bramble.coordinator.v1.CoordinatorService.ListNodes:input_type -> bramble.coordinator.v1.ListNodesRequest
-	4,  // 14: bramble.coordinator.v1.CoordinatorService.GetFan:input_type -> bramble.coordinator.v1.GetFanRequest
-	6,  // 15: bramble.coordinator.v1.CoordinatorService.SetFan:input_type -> bramble.coordinator.v1.SetFanRequest
-	10, // 16: bramble.coordinator.v1.CoordinatorService.Watch:input_type -> bramble.coordinator.v1.WatchRequest
-	1,  // 17: bramble.coordinator.v1.CoordinatorService.GetCase:output_type -> bramble.coordinator.v1.GetCaseResponse
-	3,  // 18: bramble.coordinator.v1.CoordinatorService.ListNodes:output_type -> bramble.coordinator.v1.ListNodesResponse
-	5,  // 19: bramble.coordinator.v1.CoordinatorService.GetFan:output_type -> bramble.coordinator.v1.GetFanResponse
-	9,  // 20: bramble.coordinator.v1.CoordinatorService.SetFan:output_type -> bramble.coordinator.v1.SetFanResponse
-	11, // 21: bramble.coordinator.v1.CoordinatorService.Watch:output_type -> bramble.coordinator.v1.WatchResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	36, // 0: bramble.coordinator.v1.GetCaseResponse.fans:type_name -> bramble.coordinator.v1.Fan
+	37, // 1: bramble.coordinator.v1.GetCaseResponse.alarms:type_name -> bramble.coordinator.v1.Alarm
+	38, // 2: bramble.coordinator.v1.GetCaseResponse.supply:type_name -> bramble.coordinator.v1.Supply
+	39, // 3: bramble.coordinator.v1.GetCaseResponse.store:type_name -> bramble.coordinator.v1.Store
+	40, // 4: bramble.coordinator.v1.GetCaseResponse.operations:type_name -> bramble.coordinator.v1.Operation
+	41, // 5: bramble.coordinator.v1.ListNodesResponse.nodes:type_name -> bramble.coordinator.v1.Node
+	36, // 6: bramble.coordinator.v1.GetFanResponse.fan:type_name -> bramble.coordinator.v1.Fan
+	7,  // 7: bramble.coordinator.v1.SetFanRequest.override:type_name -> bramble.coordinator.v1.SetFanOverride
+	8,  // 8: bramble.coordinator.v1.SetFanRequest.automatic:type_name -> bramble.coordinator.v1.SetFanAutomatic
+	42, // 9: bramble.coordinator.v1.SetFanOverride.hold:type_name -> google.protobuf.Duration
+	36, // 10: bramble.coordinator.v1.SetFanResponse.fan:type_name -> bramble.coordinator.v1.Fan
+	1,  // 11: bramble.coordinator.v1.WatchResponse.case:type_name -> bramble.coordinator.v1.GetCaseResponse
+	41, // 12: bramble.coordinator.v1.WatchResponse.nodes:type_name -> bramble.coordinator.v1.Node
+	36, // 13: bramble.coordinator.v1.WatchResponse.fans:type_name -> bramble.coordinator.v1.Fan
+	43, // 14: bramble.coordinator.v1.WatchResponse.events:type_name -> bramble.coordinator.v1.Event
+	40, // 15: bramble.coordinator.v1.WatchResponse.operations:type_name -> bramble.coordinator.v1.Operation
+	38, // 16: bramble.coordinator.v1.WatchResponse.supply:type_name -> bramble.coordinator.v1.Supply
+	44, // 17: bramble.coordinator.v1.SetPowerRequest.action:type_name -> bramble.coordinator.v1.PowerAction
+	40, // 18: bramble.coordinator.v1.SetPowerResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	45, // 19: bramble.coordinator.v1.SetPowerResponse.plan:type_name -> bramble.coordinator.v1.PlannedStep
+	40, // 20: bramble.coordinator.v1.StartCaseResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	45, // 21: bramble.coordinator.v1.StartCaseResponse.plan:type_name -> bramble.coordinator.v1.PlannedStep
+	40, // 22: bramble.coordinator.v1.StopCaseResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	45, // 23: bramble.coordinator.v1.StopCaseResponse.plan:type_name -> bramble.coordinator.v1.PlannedStep
+	40, // 24: bramble.coordinator.v1.TestWiringResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	41, // 25: bramble.coordinator.v1.SetMaintenanceResponse.nodes:type_name -> bramble.coordinator.v1.Node
+	41, // 26: bramble.coordinator.v1.ClearFaultResponse.nodes:type_name -> bramble.coordinator.v1.Node
+	39, // 27: bramble.coordinator.v1.AcknowledgeStoreResponse.store:type_name -> bramble.coordinator.v1.Store
+	40, // 28: bramble.coordinator.v1.ListOperationsResponse.operations:type_name -> bramble.coordinator.v1.Operation
+	40, // 29: bramble.coordinator.v1.GetOperationResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	40, // 30: bramble.coordinator.v1.WatchOperationResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	40, // 31: bramble.coordinator.v1.CancelOperationResponse.operation:type_name -> bramble.coordinator.v1.Operation
+	43, // 32: bramble.coordinator.v1.ListEventsResponse.events:type_name -> bramble.coordinator.v1.Event
+	0,  // 33: bramble.coordinator.v1.CoordinatorService.GetCase:input_type -> bramble.coordinator.v1.GetCaseRequest
+	2,  // 34: bramble.coordinator.v1.CoordinatorService.ListNodes:input_type -> bramble.coordinator.v1.ListNodesRequest
+	4,  // 35: bramble.coordinator.v1.CoordinatorService.GetFan:input_type -> bramble.coordinator.v1.GetFanRequest
+	6,  // 36: bramble.coordinator.v1.CoordinatorService.SetFan:input_type -> bramble.coordinator.v1.SetFanRequest
+	10, // 37: bramble.coordinator.v1.CoordinatorService.Watch:input_type -> bramble.coordinator.v1.WatchRequest
+	12, // 38: bramble.coordinator.v1.CoordinatorService.SetPower:input_type -> bramble.coordinator.v1.SetPowerRequest
+	14, // 39: bramble.coordinator.v1.CoordinatorService.StartCase:input_type -> bramble.coordinator.v1.StartCaseRequest
+	16, // 40: bramble.coordinator.v1.CoordinatorService.StopCase:input_type -> bramble.coordinator.v1.StopCaseRequest
+	18, // 41: bramble.coordinator.v1.CoordinatorService.TestWiring:input_type -> bramble.coordinator.v1.TestWiringRequest
+	20, // 42: bramble.coordinator.v1.CoordinatorService.SetMaintenance:input_type -> bramble.coordinator.v1.SetMaintenanceRequest
+	22, // 43: bramble.coordinator.v1.CoordinatorService.ClearFault:input_type -> bramble.coordinator.v1.ClearFaultRequest
+	24, // 44: bramble.coordinator.v1.CoordinatorService.AcknowledgeStore:input_type -> bramble.coordinator.v1.AcknowledgeStoreRequest
+	26, // 45: bramble.coordinator.v1.CoordinatorService.ListOperations:input_type -> bramble.coordinator.v1.ListOperationsRequest
+	28, // 46: bramble.coordinator.v1.CoordinatorService.GetOperation:input_type -> bramble.coordinator.v1.GetOperationRequest
+	30, // 47: bramble.coordinator.v1.CoordinatorService.WatchOperation:input_type -> bramble.coordinator.v1.WatchOperationRequest
+	32, // 48: bramble.coordinator.v1.CoordinatorService.CancelOperation:input_type -> bramble.coordinator.v1.CancelOperationRequest
+	34, // 49: bramble.coordinator.v1.CoordinatorService.ListEvents:input_type -> bramble.coordinator.v1.ListEventsRequest
+	1,  // 50: bramble.coordinator.v1.CoordinatorService.GetCase:output_type -> bramble.coordinator.v1.GetCaseResponse
+	3,  // 51: bramble.coordinator.v1.CoordinatorService.ListNodes:output_type -> bramble.coordinator.v1.ListNodesResponse
+	5,  // 52: bramble.coordinator.v1.CoordinatorService.GetFan:output_type -> bramble.coordinator.v1.GetFanResponse
+	9,  // 53: bramble.coordinator.v1.CoordinatorService.SetFan:output_type -> bramble.coordinator.v1.SetFanResponse
+	11, // 54: bramble.coordinator.v1.CoordinatorService.Watch:output_type -> bramble.coordinator.v1.WatchResponse
+	13, // 55: bramble.coordinator.v1.CoordinatorService.SetPower:output_type -> bramble.coordinator.v1.SetPowerResponse
+	15, // 56: bramble.coordinator.v1.CoordinatorService.StartCase:output_type -> bramble.coordinator.v1.StartCaseResponse
+	17, // 57: bramble.coordinator.v1.CoordinatorService.StopCase:output_type -> bramble.coordinator.v1.StopCaseResponse
+	19, // 58: bramble.coordinator.v1.CoordinatorService.TestWiring:output_type -> bramble.coordinator.v1.TestWiringResponse
+	21, // 59: bramble.coordinator.v1.CoordinatorService.SetMaintenance:output_type -> bramble.coordinator.v1.SetMaintenanceResponse
+	23, // 60: bramble.coordinator.v1.CoordinatorService.ClearFault:output_type -> bramble.coordinator.v1.ClearFaultResponse
+	25, // 61: bramble.coordinator.v1.CoordinatorService.AcknowledgeStore:output_type -> bramble.coordinator.v1.AcknowledgeStoreResponse
+	27, // 62: bramble.coordinator.v1.CoordinatorService.ListOperations:output_type -> bramble.coordinator.v1.ListOperationsResponse
+	29, // 63: bramble.coordinator.v1.CoordinatorService.GetOperation:output_type -> bramble.coordinator.v1.GetOperationResponse
+	31, // 64: bramble.coordinator.v1.CoordinatorService.WatchOperation:output_type -> bramble.coordinator.v1.WatchOperationResponse
+	33, // 65: bramble.coordinator.v1.CoordinatorService.CancelOperation:output_type -> bramble.coordinator.v1.CancelOperationResponse
+	35, // 66: bramble.coordinator.v1.CoordinatorService.ListEvents:output_type -> bramble.coordinator.v1.ListEventsResponse
+	50, // [50:67] is the sub-list for method output_type
+	33, // [33:50] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_bramble_coordinator_v1_coordinator_service_proto_init() }
@@ -816,6 +2297,7 @@ func file_bramble_coordinator_v1_coordinator_service_proto_init() {
 		return
 	}
 	file_bramble_coordinator_v1_case_proto_init()
+	file_bramble_coordinator_v1_power_proto_init()
 	file_bramble_coordinator_v1_coordinator_service_proto_msgTypes[6].OneofWrappers = []any{
 		(*SetFanRequest_Override)(nil),
 		(*SetFanRequest_Automatic)(nil),
@@ -827,7 +2309,7 @@ func file_bramble_coordinator_v1_coordinator_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bramble_coordinator_v1_coordinator_service_proto_rawDesc), len(file_bramble_coordinator_v1_coordinator_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,11 +21,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CoordinatorService_GetCase_FullMethodName   = "/bramble.coordinator.v1.CoordinatorService/GetCase"
-	CoordinatorService_ListNodes_FullMethodName = "/bramble.coordinator.v1.CoordinatorService/ListNodes"
-	CoordinatorService_GetFan_FullMethodName    = "/bramble.coordinator.v1.CoordinatorService/GetFan"
-	CoordinatorService_SetFan_FullMethodName    = "/bramble.coordinator.v1.CoordinatorService/SetFan"
-	CoordinatorService_Watch_FullMethodName     = "/bramble.coordinator.v1.CoordinatorService/Watch"
+	CoordinatorService_GetCase_FullMethodName          = "/bramble.coordinator.v1.CoordinatorService/GetCase"
+	CoordinatorService_ListNodes_FullMethodName        = "/bramble.coordinator.v1.CoordinatorService/ListNodes"
+	CoordinatorService_GetFan_FullMethodName           = "/bramble.coordinator.v1.CoordinatorService/GetFan"
+	CoordinatorService_SetFan_FullMethodName           = "/bramble.coordinator.v1.CoordinatorService/SetFan"
+	CoordinatorService_Watch_FullMethodName            = "/bramble.coordinator.v1.CoordinatorService/Watch"
+	CoordinatorService_SetPower_FullMethodName         = "/bramble.coordinator.v1.CoordinatorService/SetPower"
+	CoordinatorService_StartCase_FullMethodName        = "/bramble.coordinator.v1.CoordinatorService/StartCase"
+	CoordinatorService_StopCase_FullMethodName         = "/bramble.coordinator.v1.CoordinatorService/StopCase"
+	CoordinatorService_TestWiring_FullMethodName       = "/bramble.coordinator.v1.CoordinatorService/TestWiring"
+	CoordinatorService_SetMaintenance_FullMethodName   = "/bramble.coordinator.v1.CoordinatorService/SetMaintenance"
+	CoordinatorService_ClearFault_FullMethodName       = "/bramble.coordinator.v1.CoordinatorService/ClearFault"
+	CoordinatorService_AcknowledgeStore_FullMethodName = "/bramble.coordinator.v1.CoordinatorService/AcknowledgeStore"
+	CoordinatorService_ListOperations_FullMethodName   = "/bramble.coordinator.v1.CoordinatorService/ListOperations"
+	CoordinatorService_GetOperation_FullMethodName     = "/bramble.coordinator.v1.CoordinatorService/GetOperation"
+	CoordinatorService_WatchOperation_FullMethodName   = "/bramble.coordinator.v1.CoordinatorService/WatchOperation"
+	CoordinatorService_CancelOperation_FullMethodName  = "/bramble.coordinator.v1.CoordinatorService/CancelOperation"
+	CoordinatorService_ListEvents_FullMethodName       = "/bramble.coordinator.v1.CoordinatorService/ListEvents"
 )
 
 // CoordinatorServiceClient is the client API for CoordinatorService service.
@@ -47,6 +59,37 @@ type CoordinatorServiceClient interface {
 	// Watch sends the whole case at once, then every change, and a heartbeat in each second without one. Nodes and fans
 	// conflate for a slow reader; events do not, and a reader too slow for them is ended with RESOURCE_EXHAUSTED.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// SetPower starts, stops, cycles or restarts nodes, and answers with the operation once it is on disk. Asked again with
+	// the same request_id it answers with the same operation. Nothing has begun when it fails: NOT_FOUND for an unknown node,
+	// INVALID_ARGUMENT, FAILED_PRECONDITION when a promise forbids it (the message names the promise, the node and what to
+	// do), RESOURCE_EXHAUSTED when the supply does not carry it (with the sum, node by node), ABORTED when another operation
+	// holds a node, UNAVAILABLE when the memory on disk cannot be written.
+	SetPower(ctx context.Context, in *SetPowerRequest, opts ...grpc.CallOption) (*SetPowerResponse, error)
+	// StartCase starts every worker in the order of the configuration, with the errors of SetPower.
+	StartCase(ctx context.Context, in *StartCaseRequest, opts ...grpc.CallOption) (*StartCaseResponse, error)
+	// StopCase stops every worker, dependents first, and the master last where that is asked, with the errors of SetPower.
+	StopCase(ctx context.Context, in *StopCaseRequest, opts ...grpc.CallOption) (*StopCaseResponse, error)
+	// TestWiring proves that a worker's done line is connected, the right way round, and its own, without switching its
+	// rail, with the errors of SetPower.
+	TestWiring(ctx context.Context, in *TestWiringRequest, opts ...grpc.CallOption) (*TestWiringResponse, error)
+	// SetMaintenance takes nodes out of everything but being shown, or takes them back. It outlasts the coordinator.
+	SetMaintenance(ctx context.Context, in *SetMaintenanceRequest, opts ...grpc.CallOption) (*SetMaintenanceResponse, error)
+	// ClearFault ends the fault of nodes: what they do is observed anew.
+	ClearFault(ctx context.Context, in *ClearFaultRequest, opts ...grpc.CallOption) (*ClearFaultResponse, error)
+	// AcknowledgeStore says that a person has read that the memory on disk was damaged, and that switching may begin again.
+	AcknowledgeStore(ctx context.Context, in *AcknowledgeStoreRequest, opts ...grpc.CallOption) (*AcknowledgeStoreResponse, error)
+	// ListOperations answers with operations, newest first.
+	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
+	// GetOperation answers with one operation. An unknown one is NOT_FOUND.
+	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
+	// WatchOperation sends an operation at once and after each change, and ends with OK after it has ended.
+	WatchOperation(ctx context.Context, in *WatchOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOperationResponse], error)
+	// CancelOperation calls an operation off where that is safe: steps that wait do not begin, a start that waits for the
+	// supply ends; a shutdown that the node's system has accepted goes on. An operation that has ended is FAILED_PRECONDITION.
+	CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error)
+	// ListEvents answers with the newest events that are remembered, oldest first, those of earlier runs of the coordinator
+	// included.
+	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 }
 
 type coordinatorServiceClient struct {
@@ -116,6 +159,135 @@ func (c *coordinatorServiceClient) Watch(ctx context.Context, in *WatchRequest, 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type CoordinatorService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
+func (c *coordinatorServiceClient) SetPower(ctx context.Context, in *SetPowerRequest, opts ...grpc.CallOption) (*SetPowerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetPowerResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_SetPower_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) StartCase(ctx context.Context, in *StartCaseRequest, opts ...grpc.CallOption) (*StartCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartCaseResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_StartCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) StopCase(ctx context.Context, in *StopCaseRequest, opts ...grpc.CallOption) (*StopCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopCaseResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_StopCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) TestWiring(ctx context.Context, in *TestWiringRequest, opts ...grpc.CallOption) (*TestWiringResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestWiringResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_TestWiring_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) SetMaintenance(ctx context.Context, in *SetMaintenanceRequest, opts ...grpc.CallOption) (*SetMaintenanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetMaintenanceResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_SetMaintenance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) ClearFault(ctx context.Context, in *ClearFaultRequest, opts ...grpc.CallOption) (*ClearFaultResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClearFaultResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_ClearFault_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) AcknowledgeStore(ctx context.Context, in *AcknowledgeStoreRequest, opts ...grpc.CallOption) (*AcknowledgeStoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcknowledgeStoreResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_AcknowledgeStore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOperationsResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_ListOperations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetOperationResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_GetOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) WatchOperation(ctx context.Context, in *WatchOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOperationResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CoordinatorService_ServiceDesc.Streams[1], CoordinatorService_WatchOperation_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchOperationRequest, WatchOperationResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CoordinatorService_WatchOperationClient = grpc.ServerStreamingClient[WatchOperationResponse]
+
+func (c *coordinatorServiceClient) CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelOperationResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_CancelOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEventsResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_ListEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CoordinatorServiceServer is the server API for CoordinatorService service.
 // All implementations must embed UnimplementedCoordinatorServiceServer
 // for forward compatibility.
@@ -135,6 +307,37 @@ type CoordinatorServiceServer interface {
 	// Watch sends the whole case at once, then every change, and a heartbeat in each second without one. Nodes and fans
 	// conflate for a slow reader; events do not, and a reader too slow for them is ended with RESOURCE_EXHAUSTED.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// SetPower starts, stops, cycles or restarts nodes, and answers with the operation once it is on disk. Asked again with
+	// the same request_id it answers with the same operation. Nothing has begun when it fails: NOT_FOUND for an unknown node,
+	// INVALID_ARGUMENT, FAILED_PRECONDITION when a promise forbids it (the message names the promise, the node and what to
+	// do), RESOURCE_EXHAUSTED when the supply does not carry it (with the sum, node by node), ABORTED when another operation
+	// holds a node, UNAVAILABLE when the memory on disk cannot be written.
+	SetPower(context.Context, *SetPowerRequest) (*SetPowerResponse, error)
+	// StartCase starts every worker in the order of the configuration, with the errors of SetPower.
+	StartCase(context.Context, *StartCaseRequest) (*StartCaseResponse, error)
+	// StopCase stops every worker, dependents first, and the master last where that is asked, with the errors of SetPower.
+	StopCase(context.Context, *StopCaseRequest) (*StopCaseResponse, error)
+	// TestWiring proves that a worker's done line is connected, the right way round, and its own, without switching its
+	// rail, with the errors of SetPower.
+	TestWiring(context.Context, *TestWiringRequest) (*TestWiringResponse, error)
+	// SetMaintenance takes nodes out of everything but being shown, or takes them back. It outlasts the coordinator.
+	SetMaintenance(context.Context, *SetMaintenanceRequest) (*SetMaintenanceResponse, error)
+	// ClearFault ends the fault of nodes: what they do is observed anew.
+	ClearFault(context.Context, *ClearFaultRequest) (*ClearFaultResponse, error)
+	// AcknowledgeStore says that a person has read that the memory on disk was damaged, and that switching may begin again.
+	AcknowledgeStore(context.Context, *AcknowledgeStoreRequest) (*AcknowledgeStoreResponse, error)
+	// ListOperations answers with operations, newest first.
+	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
+	// GetOperation answers with one operation. An unknown one is NOT_FOUND.
+	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
+	// WatchOperation sends an operation at once and after each change, and ends with OK after it has ended.
+	WatchOperation(*WatchOperationRequest, grpc.ServerStreamingServer[WatchOperationResponse]) error
+	// CancelOperation calls an operation off where that is safe: steps that wait do not begin, a start that waits for the
+	// supply ends; a shutdown that the node's system has accepted goes on. An operation that has ended is FAILED_PRECONDITION.
+	CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error)
+	// ListEvents answers with the newest events that are remembered, oldest first, those of earlier runs of the coordinator
+	// included.
+	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	mustEmbedUnimplementedCoordinatorServiceServer()
 }
 
@@ -159,6 +362,42 @@ func (UnimplementedCoordinatorServiceServer) SetFan(context.Context, *SetFanRequ
 }
 func (UnimplementedCoordinatorServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) SetPower(context.Context, *SetPowerRequest) (*SetPowerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetPower not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) StartCase(context.Context, *StartCaseRequest) (*StartCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartCase not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) StopCase(context.Context, *StopCaseRequest) (*StopCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopCase not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) TestWiring(context.Context, *TestWiringRequest) (*TestWiringResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestWiring not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) SetMaintenance(context.Context, *SetMaintenanceRequest) (*SetMaintenanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetMaintenance not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) ClearFault(context.Context, *ClearFaultRequest) (*ClearFaultResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClearFault not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) AcknowledgeStore(context.Context, *AcknowledgeStoreRequest) (*AcknowledgeStoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcknowledgeStore not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOperations not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) WatchOperation(*WatchOperationRequest, grpc.ServerStreamingServer[WatchOperationResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchOperation not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelOperation not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) mustEmbedUnimplementedCoordinatorServiceServer() {}
 func (UnimplementedCoordinatorServiceServer) testEmbeddedByValue()                            {}
@@ -264,6 +503,215 @@ func _CoordinatorService_Watch_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type CoordinatorService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
+func _CoordinatorService_SetPower_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetPowerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).SetPower(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_SetPower_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).SetPower(ctx, req.(*SetPowerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_StartCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).StartCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_StartCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).StartCase(ctx, req.(*StartCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_StopCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).StopCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_StopCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).StopCase(ctx, req.(*StopCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_TestWiring_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestWiringRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).TestWiring(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_TestWiring_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).TestWiring(ctx, req.(*TestWiringRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_SetMaintenance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetMaintenanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).SetMaintenance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_SetMaintenance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).SetMaintenance(ctx, req.(*SetMaintenanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_ClearFault_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClearFaultRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).ClearFault(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_ClearFault_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).ClearFault(ctx, req.(*ClearFaultRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_AcknowledgeStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcknowledgeStoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).AcknowledgeStore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_AcknowledgeStore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).AcknowledgeStore(ctx, req.(*AcknowledgeStoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_ListOperations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOperationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).ListOperations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_ListOperations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).ListOperations(ctx, req.(*ListOperationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_GetOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOperationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).GetOperation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_GetOperation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).GetOperation(ctx, req.(*GetOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_WatchOperation_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchOperationRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CoordinatorServiceServer).WatchOperation(m, &grpc.GenericServerStream[WatchOperationRequest, WatchOperationResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CoordinatorService_WatchOperationServer = grpc.ServerStreamingServer[WatchOperationResponse]
+
+func _CoordinatorService_CancelOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelOperationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).CancelOperation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_CancelOperation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).CancelOperation(ctx, req.(*CancelOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).ListEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_ListEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).ListEvents(ctx, req.(*ListEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CoordinatorService_ServiceDesc is the grpc.ServiceDesc for CoordinatorService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -287,11 +735,60 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "SetFan",
 			Handler:    _CoordinatorService_SetFan_Handler,
 		},
+		{
+			MethodName: "SetPower",
+			Handler:    _CoordinatorService_SetPower_Handler,
+		},
+		{
+			MethodName: "StartCase",
+			Handler:    _CoordinatorService_StartCase_Handler,
+		},
+		{
+			MethodName: "StopCase",
+			Handler:    _CoordinatorService_StopCase_Handler,
+		},
+		{
+			MethodName: "TestWiring",
+			Handler:    _CoordinatorService_TestWiring_Handler,
+		},
+		{
+			MethodName: "SetMaintenance",
+			Handler:    _CoordinatorService_SetMaintenance_Handler,
+		},
+		{
+			MethodName: "ClearFault",
+			Handler:    _CoordinatorService_ClearFault_Handler,
+		},
+		{
+			MethodName: "AcknowledgeStore",
+			Handler:    _CoordinatorService_AcknowledgeStore_Handler,
+		},
+		{
+			MethodName: "ListOperations",
+			Handler:    _CoordinatorService_ListOperations_Handler,
+		},
+		{
+			MethodName: "GetOperation",
+			Handler:    _CoordinatorService_GetOperation_Handler,
+		},
+		{
+			MethodName: "CancelOperation",
+			Handler:    _CoordinatorService_CancelOperation_Handler,
+		},
+		{
+			MethodName: "ListEvents",
+			Handler:    _CoordinatorService_ListEvents_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Watch",
 			Handler:       _CoordinatorService_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchOperation",
+			Handler:       _CoordinatorService_WatchOperation_Handler,
 			ServerStreams: true,
 		},
 	},
