@@ -1,0 +1,2 @@
+// Package power decides when a node may be switched on, shut down and cut.
+package power
