@@ -20,7 +20,7 @@ const listsFor = 12 * time.Hour
 // own lists. Nothing is installed through it.
 type apt struct {
 	b      *builder
-	config string // APT_CONFIG
+	config string // read after the machine's own
 }
 
 // newApt brings the lists up to date. Old lists will do when no new ones can be had.
@@ -35,15 +35,20 @@ func newApt(ctx context.Context, b *builder) (*apt, error) {
 		}
 	}
 	a := &apt{b: b, config: filepath.Join(dir, "apt.conf")}
-	// The hooks of containers empty the cache of an apt that is installing meanwhile.
-	config := fmt.Sprintf(`#clear APT::Update;
+	// Containers' own configuration empties the cache of an apt that is installing meanwhile, and keeps apt from remembering
+	// what it has parsed: each question would take it a second.
+	config := fmt.Sprintf(`#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
 #clear DPkg::Post-Invoke;
 APT::Architectures { "amd64"; "arm64"; "armel"; };
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 Acquire::Retries "3";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Dir::State::lists "%s/lists";
 Dir::Cache "%s/cache";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
 `, dir, dir)
 	if err := os.WriteFile(a.config, []byte(config), 0o644); err != nil {
 		return nil, err
@@ -54,7 +59,7 @@ Dir::Cache "%s/cache";
 		return a, nil
 	}
 	b.step("asking apt for its lists of packages: amd64, arm64 and armel")
-	if _, failure := command(ctx, a.env(), "apt-get", "-q", "--error-on=any", "update"); failure != nil {
+	if _, failure := a.ask(ctx, "apt-get", "-q", "--error-on=any", "update"); failure != nil {
 		if err != nil {
 			return nil, fmt.Errorf("the lists of packages cannot be had; is the network of this machine's apt sources up? %w", failure)
 		}
@@ -64,11 +69,14 @@ Dir::Cache "%s/cache";
 	return a, os.WriteFile(stamp, nil, 0o644)
 }
 
-func (a *apt) env() []string { return []string{"APT_CONFIG=" + a.config} }
+// ask runs one of apt's programs. What APT_CONFIG names would be read before the machine's own configuration, and lose.
+func (a *apt) ask(ctx context.Context, program string, args ...string) (string, error) {
+	return command(ctx, nil, program, append([]string{"-c", a.config}, args...)...)
+}
 
 // versions returns what apt would install of each package; one that it does not have is missing.
 func (a *apt) versions(ctx context.Context, names ...string) (map[string]string, error) {
-	text, err := command(ctx, a.env(), "apt-cache", append([]string{"policy"}, names...)...)
+	text, err := a.ask(ctx, "apt-cache", append([]string{"policy"}, names...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +101,7 @@ type kernel struct {
 
 // pair finds the newest kernel of amd64 whose image and headers match: a mirror may have one without the other.
 func (a *apt) pair(ctx context.Context) (kernel, error) {
-	text, err := command(ctx, a.env(), "apt-cache", "pkgnames", "linux-image-6.1.0-")
+	text, err := a.ask(ctx, "apt-cache", "pkgnames", "linux-image-6.1.0-")
 	if err != nil {
 		return kernel{}, err
 	}
@@ -119,7 +127,7 @@ func (a *apt) pair(ctx context.Context) (kernel, error) {
 
 // newest finds the kernel that a metapackage such as linux-image-arm64:arm64 depends on.
 func (a *apt) newest(ctx context.Context, meta string) (name string, k kernel, err error) {
-	text, err := command(ctx, a.env(), "apt-cache", "depends", meta)
+	text, err := a.ask(ctx, "apt-cache", "depends", meta)
 	if err != nil {
 		return "", kernel{}, err
 	}
@@ -162,8 +170,8 @@ func (a *apt) fetch(ctx context.Context, name, version string) (deb string, err 
 	if err != nil {
 		return "", err
 	}
-	script := `cd "$1" && exec apt-get -q download "$2"`
-	if _, err := command(ctx, a.env(), "sh", "-c", script, "sh", dir, name+"="+version); err != nil {
+	script := `cd "$1" && exec apt-get -q -c "$2" download "$3"`
+	if _, err := command(ctx, nil, "sh", "-c", script, "sh", dir, a.config, name+"="+version); err != nil {
 		_ = os.RemoveAll(dir)
 		return "", fmt.Errorf("fetch %s: %w", name, err)
 	}
