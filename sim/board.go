@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -18,7 +17,7 @@ type State int
 const (
 	StateOff      State = iota // without power
 	StateBooting               // from power, or the end of a reboot's shutdown, to a running agent
-	StateRunning               // up, with its agent
+	StateRunning               // up
 	StateStopping              // shutting down, for a power-off or a reboot
 	StateHalted                // shut down, with power still on
 	StateHung                  // frozen by Board.Hang; only cutting its power helps
@@ -67,8 +66,12 @@ type Board struct {
 	inrush   time.Duration // when it ends
 	boots    uint64
 	id       string    // of this boot
-	shutdown EventKind // announced: EventPowerOff or EventReboot
+	shutdown EventKind // the last one: EventPowerOff or EventReboot
 	hung     bool
+	dirty    bool // the next boot checks the file systems
+
+	gate      bool // the rail's pin; true without a rail
+	unplugged bool
 
 	load     float64
 	burstDue time.Duration
@@ -81,16 +84,20 @@ type Board struct {
 	slowdown      float64 // of the heat, by the firmware's limits
 	clock         float64 // Hz, the most the firmware allows
 
-	faults   faultSet
-	frozen   float64 // C, what a frozen sensor reads
-	lineHigh bool    // as last told to the watchers
-	lost     int
+	faults faultSet
+	frozen float64 // C, what a frozen sensor reads
+	lost   int
+
+	wire     wire
+	pulseEnd time.Duration // of the agent's pulse; never without one
+	swap     *Board        // whose line is in this one's place
 }
 
 func newBoard(c *Case, index int, cfg BoardConfig) *Board {
 	b := &Board{
 		c: c, index: index, cfg: cfg, kind: cfg.Kind.figures(),
-		due: never, burstDue: never, load: cfg.Load,
+		due: never, burstDue: never, pulseEnd: never, load: cfg.Load,
+		gate: !cfg.StartsOff, wire: newWire(),
 	}
 	if !cfg.StartsOff {
 		b.begin()
@@ -126,15 +133,15 @@ func (b *Board) state() State {
 	return b.phase.state()
 }
 
-// Running says whether the board is up with its agent.
+// Running says whether the board is up, with its agent unless that is dead.
 func (b *Board) Running() bool { return b.State() == StateRunning }
 
 // Silent says whether the board's agent does not answer: not started yet, gone
-// with a shutdown, frozen with the board, or silenced by a fault.
+// with a shutdown, frozen with the board, dead, or silenced by a fault.
 func (b *Board) Silent() bool {
 	b.c.lock()
 	defer b.c.mu.Unlock()
-	return b.hung || !b.phase.agentRuns() || b.faults.has(FaultSilentAgent)
+	return b.hung || !b.agentRuns() || b.faults.has(FaultSilentAgent)
 }
 
 // BootID returns the id of the present boot in the form of
@@ -317,23 +324,4 @@ func (b *Board) LostFileSystems() int {
 	b.c.lock()
 	defer b.c.mu.Unlock()
 	return b.lost
-}
-
-// Watch calls announced with "poweroff" or "reboot" for every shutdown that
-// begins on the board, at once for one under way. It blocks until ctx ends and
-// then returns nil.
-func (b *Board) Watch(ctx context.Context, announced func(kind string)) error {
-	b.c.lock()
-	feed := b.c.subscribe()
-	underWay := b.phase.stopping()
-	kind := b.shutdown.String()
-	b.c.mu.Unlock()
-	if underWay {
-		announced(kind)
-	}
-	return feed.follow(ctx, func(e Event) {
-		if e.Board == b.cfg.Name && (e.Kind == EventPowerOff || e.Kind == EventReboot) {
-			announced(e.Kind.String())
-		}
-	})
 }

@@ -43,8 +43,7 @@ type Case struct {
 	volts   float64 // at the boards, at the last tick
 
 	faults    faultSet // those of no board
-	hotRoom   float64  // C, while the room is hot
-	sagVolts  float64  // V, while the supply sags
+	dark      bool     // without mains
 	losses    []Loss
 	feeds     []*Feed
 	script    []Step // of the scenario being played
@@ -198,6 +197,9 @@ func (c *Case) happen() {
 		for b.burstDue <= c.now {
 			b.nextBurst()
 		}
+		for min(b.wire.nextDue(), b.pulseEnd) <= c.now {
+			b.stir()
+		}
 	}
 	c.reschedule()
 }
@@ -210,7 +212,7 @@ func (c *Case) reschedule() {
 		c.nextDue = c.scriptAt + c.script[c.scriptPos].At
 	}
 	for _, b := range c.boards {
-		c.nextDue = min(c.nextDue, b.due, b.burstDue)
+		c.nextDue = min(c.nextDue, b.due, b.burstDue, b.pulseEnd, b.wire.nextDue())
 	}
 	if c.wake != nil {
 		select {

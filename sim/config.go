@@ -61,6 +61,12 @@ type BoardConfig struct {
 	// DoneLine says that a wire tells the master when the board has shut down.
 	DoneLine bool
 
+	// DoneBy is who raises the line. Default: the overlay.
+	DoneBy DoneBy
+
+	// Overlay are the delays of a board whose line the overlay raises.
+	Overlay OverlayConfig
+
 	// StartsOff leaves the rail off at the start; it needs a Rail. Otherwise
 	// the board is up and running when the case starts.
 	StartsOff bool
@@ -72,6 +78,20 @@ type BoardConfig struct {
 	// shutdown to the end of its file systems; both vary by up to 10 % with
 	// each boot. Defaults: 20 s and 6 s (Pi 4B), 32 s and 10 s (3B+), ASSUMED.
 	BootTime, StopTime time.Duration
+
+	// CheckTime is how much longer a boot takes that checks its file systems,
+	// again within 10 %: each after a cut or a reset while they were mounted, and
+	// CheckChance of the others, 0 to 1. Defaults: 60 s, ASSUMED, and 0.
+	CheckTime   time.Duration
+	CheckChance float64
+}
+
+// OverlayConfig are the parameters of the gpio-poweroff overlay, each up to an
+// hour. Defaults: its own, 100 ms, 100 ms and 3 s (raspberrypi/linux,
+// overlays/README: active_delay_ms, inactive_delay_ms, timeout_ms).
+type OverlayConfig struct {
+	ActiveDelay, InactiveDelay time.Duration // of the pulse
+	Timeout                    time.Duration // until the chip is reset and the line falls
 }
 
 // FanConfig describes the fan.
@@ -228,6 +248,10 @@ func (cfg Config) withDefaults() Config {
 		b.Load = either(b.Load, idleLoad)
 		b.BootTime = either(b.BootTime, b.Kind.figures().bootTime)
 		b.StopTime = either(b.StopTime, b.Kind.figures().stopTime)
+		b.CheckTime = either(b.CheckTime, time.Minute)
+		b.Overlay.ActiveDelay = either(b.Overlay.ActiveDelay, 100*time.Millisecond)
+		b.Overlay.InactiveDelay = either(b.Overlay.InactiveDelay, 100*time.Millisecond)
+		b.Overlay.Timeout = either(b.Overlay.Timeout, 3*time.Second)
 	}
 	return cfg
 }
@@ -296,4 +320,12 @@ func (f *findings) board(at string, b BoardConfig) {
 	f.number(at+"load", b.Load, 0, 1)
 	f.duration(at+"boot_time", b.BootTime, time.Hour)
 	f.duration(at+"stop_time", b.StopTime, time.Hour)
+	f.duration(at+"check_time", b.CheckTime, time.Hour)
+	f.number(at+"check_chance", b.CheckChance, 0, 1)
+	if b.DoneBy < 0 || b.DoneBy >= numDoneBy {
+		f.add(at+"done_by", "%d is unknown: use %v, %v or %v", int(b.DoneBy), DoneByOverlay, DoneByHelper, DoneByNone)
+	}
+	f.duration(at+"overlay.active_delay", b.Overlay.ActiveDelay, time.Hour)
+	f.duration(at+"overlay.inactive_delay", b.Overlay.InactiveDelay, time.Hour)
+	f.duration(at+"overlay.timeout", b.Overlay.Timeout, time.Hour)
 }

@@ -73,8 +73,26 @@
 // A shutdown ends as the gpio-poweroff overlay ends it (Linux,
 // drivers/power/reset/gpio-poweroff.c): the done line goes high for 100 ms, low
 // for 100 ms, high again, and after 3 s the fallback handler resets the chip
-// and the line is lost. A reboot never raises it. How long boots and shutdowns
-// take is ASSUMED.
+// and the line is lost. Or it ends as a program in systemd's system-shutdown
+// folder ends it (systemd, src/shutdown/shutdown.c, which runs them before the
+// last sync): the line goes high 20 to 140 ms before a cut is harmless, and
+// stays high until the rail falls. A reboot never raises it. How long boots and
+// shutdowns take is ASSUMED; each varies by 10 %, and a boot after a cut of
+// mounted file systems checks them first.
+//
+// # Power
+//
+// Whenever a board loses its power while its file systems are mounted, that is
+// a loss: [Case.Losses] lists each with its time, its board and who cut. The
+// end of a shutdown, which [EventUnmounted] marks, is when a cut becomes
+// harmless, whatever the done line says.
+//
+// What a person does at a board is [Board.PowerOff], [Board.Reboot] and
+// [Board.Plug]; what its agent asks of the system is [Board.AskPowerOff],
+// [Board.AskReboot], [Board.CancelShutdown] and [Board.PulseDoneLine]; what an
+// agent announces comes from [Board.Watch]. [DoneLine.Watch] gives edges as a
+// kernel does, each with its exact instant. Whoever steps the case itself takes
+// both from [Case.Events].
 //
 // An undriven 4-wire fan runs at full speed (Intel, 4-Wire PWM Controlled Fans
 // Specification, rev 1.3), and so does the fan of a new case; its boards start

@@ -11,19 +11,23 @@ import (
 type EventKind int
 
 const (
-	EventRailOn    EventKind = iota // the rail rose
-	EventRailOff                    // the rail was cut
-	EventBoot                       // a reboot's shutdown ended, the next boot begins
-	EventMounted                    // a boot has mounted its file systems
-	EventReady                      // the agent answers
-	EventPowerOff                   // a power-off was announced on the board
-	EventReboot                     // a reboot was announced on the board
-	EventAgentGone                  // a shutdown has ended the agent
-	EventUnmounted                  // a shutdown has unmounted the file systems
-	EventHalted                     // the board has shut down
-	EventDoneHigh                   // the done line rose
-	EventDoneLow                    // the done line fell
-	EventLost                       // the cut took mounted file systems with it
+	EventRailOn      EventKind = iota // power came
+	EventRailOff                      // power went
+	EventBoot                         // the next boot begins, without a cut before it
+	EventMounted                      // a boot has mounted its file systems
+	EventReady                        // the agent answers
+	EventPowerOff                     // a power-off was announced on the board
+	EventReboot                       // a reboot was announced on the board
+	EventAgentGone                    // a shutdown has ended the agent
+	EventUnmounted                    // a shutdown has unmounted the file systems: a cut does no harm any more
+	EventHalted                       // the board has shut down
+	EventDoneHigh                     // the done line rose
+	EventDoneLow                      // the done line fell
+	EventLost                         // the cut took mounted file systems with it
+	EventUnannounced                  // a shutdown began that no agent announces
+	EventCancelled                    // an announced shutdown was called off
+	EventChecking                     // a boot checks the file systems first
+	EventReset                        // the watchdog reset the board; a boot begins
 	numEventKinds
 )
 
@@ -32,6 +36,7 @@ func (k EventKind) String() string {
 	names := [numEventKinds]string{
 		"rail-on", "rail-off", "boot", "mounted", "ready", "poweroff", "reboot",
 		"agent-gone", "unmounted", "halted", "done-high", "done-low", "lost",
+		"unannounced", "cancelled", "checking", "reset",
 	}
 	if k < 0 || k >= numEventKinds {
 		return fmt.Sprintf("event(%d)", int(k))

@@ -47,5 +47,5 @@ func ExampleCase_LostFileSystems() {
 	fmt.Println("after pulling the plug:", c.LostFileSystems(), c.Losses())
 	// Output:
 	// after a proper power-off: 0
-	// after pulling the plug: 1 [{worker-2 1m0s}]
+	// after pulling the plug: 1 [60.000 worker-2 lost its file systems by its rail]
 }

@@ -11,6 +11,10 @@ const (
 	streamStop
 	streamBootID
 	streamBurst
+	streamLine
+	streamCheck
+	streamCheckTime
+	streamSync
 )
 
 // random returns 64 random bits: number n of the stream for part i.

@@ -115,7 +115,7 @@ func (c *Case) tick() {
 // roomTarget returns where the room is heading.
 func (c *Case) roomTarget() float64 {
 	if c.faults.has(FaultHotRoom) {
-		return c.hotRoom
+		return c.faults.values[FaultHotRoom]
 	}
 	return c.ambient
 }
@@ -143,7 +143,7 @@ func (b *Board) heats() (load, all float64) {
 	switch b.phase {
 	case phaseOff:
 		return 0, 0
-	case phaseHalted:
+	case phaseHalted, phaseKept:
 		return 0, haltedHeat * scale
 	}
 	load = b.drawnLoad() * b.slowdown
@@ -157,7 +157,7 @@ func (b *Board) drawnLoad() float64 {
 		return bootLoad
 	case phaseRunning:
 		return b.load
-	case phaseAgentStopping, phaseUnmounting:
+	case phaseHeld, phaseAgentStopping, phaseUnmounting, phaseStalled, phaseSyncing:
 		return max(stopLoad, b.load)
 	default:
 		return 0

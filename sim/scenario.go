@@ -32,16 +32,21 @@ type Scenario struct {
 type Step struct {
 	At time.Duration // since the scenario began
 
-	// Board is whom Load, Bursts, Fault and Clear are about; empty for every
-	// board, and for faults that are no single board's.
+	// Board is whom Load, Bursts, Fault, Clear and Typed are about; empty for
+	// every board, and for faults that are no single board's.
 	Board string
 
 	Load    *float64  // 0 to 1; ends bursts
 	Bursts  bool      // from here on random loads, drawn by the case's seed
 	Ambient *float64  // the room's new temperature, -20 to 60 C
 	Fault   FaultKind // breaks
+	Other   string    // of Fault and Clear, the second board of FaultDoneSwapped
 	Value   float64   // of Fault, where it has one; 0 for its default
 	Clear   FaultKind // mends
+
+	// Typed is what a person types on Board: "poweroff" or "reboot". Where nobody
+	// can, for the board is not up, nothing happens.
+	Typed string
 }
 
 // Validate reports every fault of the scenario at once, each with its path such
@@ -74,8 +79,15 @@ func (s Scenario) Validate(cfg Config) error {
 func (f *findings) step(at string, s Step, cfg Config) {
 	faulty := s.Fault != NoFault || s.Clear != NoFault
 	loaded := s.Load != nil || s.Bursts
-	if !faulty && !loaded && s.Ambient == nil {
-		f.add(at[:len(at)-1], "does nothing: give load, bursts, ambient, fault or clear")
+	if !faulty && !loaded && s.Ambient == nil && s.Typed == "" {
+		f.add(at[:len(at)-1], "does nothing: give load, bursts, ambient, fault, clear or typed")
+	}
+	switch {
+	case s.Typed == "":
+	case s.Typed != EventPowerOff.String() && s.Typed != EventReboot.String():
+		f.add(at+"typed", "%q is unknown: use %v or %v", s.Typed, EventPowerOff, EventReboot)
+	case s.Board == "":
+		f.add(at+"board", "typing needs a board: use one of %q", cfg.names())
 	}
 	if s.Load != nil {
 		f.number(at+"load", *s.Load, 0, 1)
@@ -87,12 +99,12 @@ func (f *findings) step(at string, s Step, cfg Config) {
 		f.number(at+"ambient", *s.Ambient, minAmbient, maxAmbient)
 	}
 	if s.Fault != NoFault {
-		f.fault(at, "fault", Fault{Kind: s.Fault, Board: s.Board, Value: s.Value}, cfg)
+		f.fault(at, "fault", Fault{Kind: s.Fault, Board: s.Board, Other: s.Other, Value: s.Value}, cfg)
 	} else if s.Value != 0 {
 		f.add(at+"value", "%v without a fault: leave it out", s.Value)
 	}
 	if s.Clear != NoFault {
-		f.fault(at, "clear", Fault{Kind: s.Clear, Board: s.Board}, cfg)
+		f.fault(at, "clear", Fault{Kind: s.Clear, Board: s.Board, Other: s.Other}, cfg)
 	}
 	if _, ok := cfg.board(s.Board); !ok && s.Board != "" && !faulty {
 		f.add(at+"board", "there is no board %q: use one of %q", s.Board, cfg.names())
@@ -140,9 +152,16 @@ func (c *Case) apply(s Step) {
 		c.ambient = *s.Ambient
 	}
 	if s.Fault != NoFault {
-		c.breakOrMend(Fault{Kind: s.Fault, Board: s.Board, Value: s.Value}, true)
+		c.breakOrMend(Fault{Kind: s.Fault, Board: s.Board, Other: s.Other, Value: s.Value}, true)
+	}
+	if s.Typed != "" {
+		b, kind := c.byName[s.Board], EventPowerOff
+		if s.Typed == EventReboot.String() {
+			kind = EventReboot
+		}
+		_ = b.halt(kind, false) // a board that is not up hears nobody
 	}
 	if s.Clear != NoFault {
-		c.breakOrMend(Fault{Kind: s.Clear, Board: s.Board}, false)
+		c.breakOrMend(Fault{Kind: s.Clear, Board: s.Board, Other: s.Other}, false)
 	}
 }

@@ -32,6 +32,9 @@ func TestEveryFaultOfAScenarioIsReportedAtOnce(t *testing.T) {
 			{At: 2 * time.Minute, Ambient: new(math.NaN()), Value: 3},
 			{At: 2 * time.Minute, Fault: FaultSilentAgent, Clear: FaultHotRoom, Board: "worker-8"},
 			{At: 2 * time.Minute, Fault: 99, Clear: -1},
+			{At: 2 * time.Minute, Typed: "halt"},
+			{At: 2 * time.Minute, Typed: "reboot"},
+			{At: 2 * time.Minute, Fault: FaultDoneSwapped, Board: "worker-1", Other: "worker-7"},
 		},
 	}
 	c := newCase(t, Config{})
@@ -48,6 +51,8 @@ func TestEveryFaultOfAScenarioIsReportedAtOnce(t *testing.T) {
 		"steps[3].at: 2m0s is after the scenario's end at 1m0s", "steps[3].ambient: NaN", "steps[3].value: 3",
 		`steps[4].board: there is no board "worker-8"`, `steps[4].board: hot-room is no single board's`,
 		"steps[5].fault: fault(99)", "steps[5].clear: fault(-1)",
+		`steps[6].typed: "halt" is unknown: use poweroff or reboot`, "steps[7].board: typing needs a board",
+		`steps[8].other: there is no board "worker-7"`,
 	} {
 		if !strings.Contains(err.Error(), says) {
 			t.Errorf("%q is missing from:\n%v", says, err)
@@ -205,5 +210,27 @@ func TestSetLoadEndsBursts(t *testing.T) {
 	c.Step(time.Hour)
 	if got := c.Board("master").Load(); got != 0.33 {
 		t.Errorf("load %v, want the one that was set", got)
+	}
+}
+
+func TestWhatAScenarioTypes(t *testing.T) {
+	c := newCase(t, Config{})
+	must(t, c.Play(power()))
+	c.Step(10 * time.Second)
+	must(t, c.Board("worker-3").PowerOff())
+	c.Step(12 * time.Second)
+	if s := c.Board("worker-4").State(); s != StateHalted || !c.DoneLine("worker-4").High() {
+		t.Errorf("worker-4 is %v", s)
+	}
+	if s := c.Board("worker-3").State(); s != StateStopping {
+		t.Errorf("worker-3 is %v", s)
+	}
+	must(t, c.Play(Scenario{Steps: []Step{{Board: "worker-4", Typed: "poweroff"}, {Board: "worker-2", Typed: "reboot"}}}))
+	if s := c.Board("worker-2").State(); s != StateStopping {
+		t.Errorf("worker-2 is %v", s)
+	}
+	c.Step(time.Minute)
+	if s := c.Board("worker-2").State(); s != StateRunning {
+		t.Errorf("after its reboot worker-2 is %v", s)
 	}
 }

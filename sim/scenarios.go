@@ -9,7 +9,7 @@ import (
 // Scenarios returns the scenarios that come with the package. They fit Pico5;
 // those that name a worker need a case that has it.
 func Scenarios() []Scenario {
-	return []Scenario{idle(), burst(), hotRoom(), silentWorker(), stalledFan(), reference()}
+	return []Scenario{idle(), burst(), hotRoom(), silentWorker(), stalledFan(), power(), reference()}
 }
 
 // ScenarioNamed returns one of Scenarios. An unknown name is an error that lists
@@ -90,6 +90,21 @@ func stalledFan() Scenario {
 			{At: 0, Load: new(0.5)},
 			{At: 8 * time.Second, Fault: FaultStalledFan},
 			{At: 38 * time.Second, Clear: FaultStalledFan},
+		},
+	}
+}
+
+func power() Scenario {
+	return Scenario{
+		Name:        "power",
+		Description: "someone types poweroff on worker-4; worker-3's shutdowns hang, worker-1's line glitches",
+		Duration:    10 * time.Minute,
+		SettledDuty: 0.3,
+		Steps: []Step{
+			{At: 0, Load: new(idleLoad)},
+			{At: 0, Board: "worker-1", Fault: FaultDoneGlitches},
+			{At: 0, Board: "worker-3", Fault: FaultHungShutdown},
+			{At: 10 * time.Second, Board: "worker-4", Typed: "poweroff"},
 		},
 	}
 }

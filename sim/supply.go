@@ -71,7 +71,7 @@ func (c *Case) supplyVolts(amps float64) float64 {
 		volts -= foldBackVolts + foldBackOhms*over
 	}
 	if c.faults.has(FaultSupplySag) {
-		volts -= c.sagVolts
+		volts -= c.faults.values[FaultSupplySag]
 	}
 	return max(0, volts)
 }
@@ -81,7 +81,7 @@ func (b *Board) amps() float64 {
 	switch b.phase {
 	case phaseOff:
 		return 0
-	case phaseHalted:
+	case phaseHalted, phaseKept:
 		return b.kind.haltAmps
 	case phaseFirmware, phaseMounted:
 		if b.c.now < b.inrush {

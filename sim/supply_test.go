@@ -99,3 +99,34 @@ func TestSupplySag(t *testing.T) {
 		t.Errorf("%#x at %v V", w, c.Supply().Volts())
 	}
 }
+
+// The inrush of several boards at once shows on those that run already, each of
+// which reports it; of one board at a time it does not.
+func TestASagShowsOnTheNeighbours(t *testing.T) {
+	for stagger, want := range map[time.Duration]uint32{0: 0x50005, time.Second: 0} {
+		cfg := Pico5()
+		cfg.Supply.LimitAmps = 12
+		for i := range cfg.Boards[2:] {
+			cfg.Boards[i+2].StartsOff = true
+		}
+		c := newCase(t, cfg)
+		must(t, c.Board("worker-1").SetLoad(0.5))
+		var flags uint32
+		for _, name := range []string{"worker-2", "worker-3", "worker-4"} {
+			must(t, c.Rail(name).Set(true))
+			for range stagger / tick {
+				c.Step(tick)
+				flags |= word(t, c.Board("master")) & word(t, c.Board("worker-1"))
+			}
+		}
+		c.Step(tick)
+		flags |= word(t, c.Board("master")) & word(t, c.Board("worker-1"))
+		if flags != want {
+			t.Errorf("%v apart, both neighbours report %#x, want %#x", stagger, flags, want)
+		}
+		c.Step(2 * time.Second)
+		if now := word(t, c.Board("worker-1")) & 0xf; now != 0 {
+			t.Errorf("two seconds later worker-1 still reports %#x", now)
+		}
+	}
+}

@@ -63,7 +63,9 @@ func readStep(m *document.Map) sim.Step {
 		At:     at.Required("when, such as 10s").Duration(0, document.Limits[time.Duration]{Of: "a time since the start", Max: maxScenario}),
 		Board:  m.Key("board").String(""),
 		Bursts: m.Key("bursts").Bool(false),
+		Typed:  m.Key("typed").String(""),
 		Fault:  readFault(m.Key("fault")),
+		Other:  m.Key("other").String(""),
 		Value:  m.Key("value").Float(0, document.Limits[float64]{Of: "a fault's value", Min: -100, Max: 100}),
 		Clear:  readFault(m.Key("clear")),
 	}
