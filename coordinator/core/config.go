@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bramblemesh/bramble/coordinator/fan"
+	"github.com/bramblemesh/bramble/coordinator/power"
 )
 
 // Interval is how often the shell steps Tick.
@@ -28,7 +29,15 @@ type Config struct {
 	StaleAfter time.Duration
 	// UnreachableAfter is the age at which it is unreachable. Default 15 s, more than StaleAfter, at most 10 min.
 	UnreachableAfter time.Duration
-	// Seed of the jitter of redials. Coordinators should differ in it; equal seeds give equal runs.
+	// Supply is what feeds the nodes; the zero value limits nothing.
+	Supply power.Supply
+	// AfterOutage is what happens to rails that are off after a new boot of the master: "last" starts those that were last
+	// wanted on (the default), "start" starts all, "stay" none.
+	AfterOutage string
+	// Parallel is how many nodes an operation starts or stops at the same time. Default 4, allowed 1 to 64.
+	Parallel int
+	// Seed of the jitter of redials, and of the names of operations where nothing is remembered. Coordinators should differ
+	// in it; equal seeds give equal runs.
 	Seed uint64
 }
 
@@ -42,7 +51,8 @@ type NodeConfig struct {
 	SetPointCelsius float64
 	// LimitCelsius is the temperature its processor must not reach. 0: what the board says; otherwise 40 to 125.
 	LimitCelsius float64
-	// Rail says that the node's feed is switched and observed.
+	// Rail says that the node's feed is switched and observed. It is true where Power.Rail says how, and by a GPIO line
+	// where that does not.
 	Rail bool
 	// Maintenance leaves the node out of alarms and of the fans' inputs. It is still shown.
 	Maintenance bool
@@ -53,6 +63,14 @@ type NodeConfig struct {
 	// off: a board that hangs on its way down is powered and hot. Default 180 s, allowed 5 s to 1 h. It does not bind a
 	// node without a rail, or whose rail cannot be read: that one halted, still powered, as far as anyone can tell.
 	StopDeadline time.Duration
+	// Power is how its power is treated. Its Node is filled in; BootDeadline, StopDeadline and Maintenance may stand here or
+	// there.
+	Power power.Config
+	// BootPeakAmperes is what it draws at most while it starts, MaximumAmperes at most after that. 0 counts for nothing;
+	// otherwise up to 20.
+	BootPeakAmperes, MaximumAmperes float64
+	// After are the nodes that must be up before it starts, and that stop after it.
+	After []string
 }
 
 // FanConfig is one fan.
@@ -103,6 +121,7 @@ func (cfg Config) Validate() error {
 	}
 	f.duration("StaleAfter", cfg.StaleAfter, 2*time.Second, time.Minute)
 	f.duration("UnreachableAfter", cfg.UnreachableAfter, cfg.StaleAfter+time.Second, 10*time.Minute)
+	f.power(cfg)
 	return errors.Join(f...)
 }
 
@@ -192,9 +211,13 @@ func (cfg Config) withDefaults() Config {
 	or(&cfg.UnreachableAfter, 15*time.Second)
 	cfg.Nodes = slices.Clone(cfg.Nodes)
 	for i := range cfg.Nodes {
-		or(&cfg.Nodes[i].BootDeadline, 120*time.Second)
-		or(&cfg.Nodes[i].StopDeadline, 180*time.Second)
+		cfg.Nodes[i].powerDefaults()
 	}
+	or(&cfg.AfterOutage, afterLast)
+	or(&cfg.Parallel, 4)
+	or(&cfg.Supply.Stagger, 2*time.Second)
+	or(&cfg.Supply.Settle, 10*time.Second)
+	or(&cfg.Supply.GiveUp, 5*time.Minute)
 	cfg.Fans = slices.Clone(cfg.Fans)
 	for i := range cfg.Fans {
 		or(&cfg.Fans[i].SetPointCelsius, 55)

@@ -3,6 +3,8 @@ package core
 import (
 	"fmt"
 	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/power"
 )
 
 // Effect is one thing for the shell to do: one of the types of this file that say so.
@@ -30,8 +32,13 @@ type WriteDuty struct {
 // Publish is for every subscriber, in this order, none lost.
 type Publish struct{ Report Report }
 
-// Refuse is the answer to a SetFan that changed nothing. Err is an ErrNotFound, ErrInvalid or ErrReadOnly.
-type Refuse struct{ Err error }
+// Refuse is the answer to a SetFan, or to a request with a Ticket, that changed nothing. Err is an ErrNotFound,
+// ErrInvalid, ErrReadOnly, ErrForbidden, ErrSupply, ErrBusy or ErrStore.
+type Refuse struct {
+	// Ticket is that of the request; 0 for a SetFan.
+	Ticket uint64
+	Err    error
+}
 
 func (Connect) effect()    {}
 func (Disconnect) effect() {}
@@ -41,10 +48,10 @@ func (Refuse) effect()     {}
 
 // Report is one numbered thing that happened.
 type Report struct {
-	// Number is from 1 up since the start, without a gap.
+	// Number is from 1 up since the start, without a gap; 0 for one that an earlier run of the coordinator left.
 	Number uint64
 	Kind   ReportKind
-	// Subject is the node or fan it happened to.
+	// Subject is the node or fan it happened to, or "store"; empty where it is about an operation as a whole.
 	Subject string
 	// Message is what happened, in one line.
 	Message string
@@ -58,6 +65,10 @@ type Report struct {
 	Flag Flag
 	// Shutdown is what was announced, a cancellation included; unspecified for other reports.
 	Shutdown ShutdownKind
+	// Operation is the operation's identifier; empty for other reports.
+	Operation string
+	// Power is what the node's power does now; unspecified for other reports.
+	Power power.State
 }
 
 // ReportKind says what happened. The values are those of bramble.coordinator.v1.EventKind.
@@ -75,12 +86,15 @@ const (
 	ReportAlarmRaised
 	ReportAlarmCleared
 	ReportRailChanged
+	ReportPowerChanged
+	ReportOperation
+	ReportPerson // a person overruled, maintained, cleared or acknowledged something
 )
 
 // String is the kind in a few words.
 func (k ReportKind) String() string {
 	return word(int(k), "unspecified", "presence changed", "rebooted", "flag raised", "flag cleared", "shutdown announced",
-		"fan mode changed", "alarm raised", "alarm cleared", "rail changed")
+		"fan mode changed", "alarm raised", "alarm cleared", "rail changed", "power changed", "operation", "person")
 }
 
 // AlarmKind says what is wrong. The values are those of bramble.coordinator.v1.
@@ -98,18 +112,24 @@ const (
 	AlarmFanStalled
 	AlarmFanWriteFailed
 	AlarmTachFailed
+	AlarmStuck          // told to stop, and no proof in time
+	AlarmPowerFault     // a fault that a person must clear
+	AlarmDoneLineHigh   // the done line is high although the node is up
+	AlarmWireUnreadable // rail or done line
+	AlarmRailMoved      // and bramble did not do it
+	AlarmStore          // the memory on disk cannot be written, or was damaged
 )
 
 // String is the kind in a few words.
 func (k AlarmKind) String() string {
 	return word(int(k), "unspecified", "node stale", "node unreachable", "sensor failed", "sensor frozen", "over limit",
-		"under-voltage", "fan stalled", "fan write failed", "tach failed")
+		"under-voltage", "fan stalled", "fan write failed", "tach failed", "stuck", "power fault", "done line high", "wire unreadable", "rail moved", "store")
 }
 
 // Alarm is one thing that is wrong now.
 type Alarm struct {
 	Kind AlarmKind
-	// Subject is the node or fan it is about, Sensor the sensor where it is about one.
+	// Subject is the node or fan it is about, or "store"; Sensor is the sensor where it is about one.
 	Subject, Sensor string
 	// Message is what, why and what to do, in one line, as it was when the alarm was raised.
 	Message string

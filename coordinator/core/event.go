@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/power"
+)
 
 // Event is one thing that happened outside: one of the types of this file that say so.
 type Event interface{ event() }
@@ -98,6 +102,22 @@ type NodeInfo struct {
 	Board                      Board
 	Sensors                    []Sensor
 	Capabilities               []Capability
+	// DoneSignal is how the board shows the end of a power-off; nil where its agent does not say.
+	DoneSignal *DoneSignal
+}
+
+// DoneSignal is how a node shows the end of a power-off, as its agent reports it.
+type DoneSignal struct {
+	Mechanism power.Mechanism
+	// Chip and Line are the line on the node's board.
+	Chip string
+	Line uint32
+	// ActiveLow says that the line is low when the signal is given.
+	ActiveLow bool
+	// ActiveDelay, InactiveDelay and Timeout are the overlay's; 0 for the helper.
+	ActiveDelay, InactiveDelay, Timeout time.Duration
+	// Error is why the signal would not be given, and what to do; empty when it is usable.
+	Error string
 }
 
 // Board describes hardware and operating system; what is not known is empty.

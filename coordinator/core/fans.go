@@ -11,11 +11,15 @@ import (
 	"github.com/bramblemesh/bramble/coordinator/fan"
 )
 
-// The kinds of a refusal of SetFan, for errors.Is.
+// The kinds of a refusal, for errors.Is.
 var (
-	ErrNotFound = errors.New("not found")
-	ErrInvalid  = errors.New("not allowed")
-	ErrReadOnly = errors.New("read only")
+	ErrNotFound  = errors.New("not found")
+	ErrInvalid   = errors.New("not allowed")
+	ErrReadOnly  = errors.New("read only")         // a fan that a kernel driver owns
+	ErrForbidden = errors.New("refused")           // by a promise, or by what the node does now
+	ErrSupply    = errors.New("supply too small")  // for what would be switched on
+	ErrBusy      = errors.New("busy")              // another operation holds the node
+	ErrStore     = errors.New("memory not usable") // what must be remembered first cannot be written
 )
 
 const (
@@ -203,7 +207,7 @@ func (c *Core) set(ev SetFan) {
 		err = f.allow(ev.FanSetting)
 	}
 	if err != nil {
-		c.emit(Refuse{err})
+		c.emit(Refuse{Err: err})
 		return
 	}
 	f.override = fan.Override{}

@@ -30,6 +30,12 @@ type NodeView struct {
 	Rail         RailState
 	Maintenance  bool
 	Capabilities []Capability
+	// Power is what its power does.
+	Power PowerView
+	// Master says that the coordinator runs on it.
+	Master bool
+	// DoneSignal is how it shows the end of a power-off; nil where its agent does not say.
+	DoneSignal *DoneSignal
 }
 
 // Measurement is one sensor's newest value with the temperatures it is judged by.
