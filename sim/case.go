@@ -107,6 +107,16 @@ func (c *Case) Now() time.Duration {
 	return c.now
 }
 
+// Next returns when something happens next that is neither heat nor a person's
+// doing, such as an edge, the end of a boot or a scenario's step; false if
+// nothing is due. A program that steps the case to each such instant misses
+// none.
+func (c *Case) Next() (time.Duration, bool) {
+	c.lock()
+	defer c.mu.Unlock()
+	return c.nextDue, c.nextDue < never
+}
+
 // Time converts a time since the start to one on the clock: the clock of the
 // last Run, and 1970 before the first, so that a stepped case repeats itself.
 func (c *Case) Time(at time.Duration) time.Time {

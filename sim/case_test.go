@@ -159,3 +159,27 @@ func BenchmarkSecond(b *testing.B) {
 		})
 	}
 }
+
+func TestNextIsWhenSomethingHappens(t *testing.T) {
+	c := newCase(t, Config{})
+	if at, due := c.Next(); due {
+		t.Errorf("something is due at %v", at)
+	}
+	must(t, c.Board("worker-1").PowerOff())
+	feed := c.Events()
+	for at, due := c.Next(); due; at, due = c.Next() {
+		c.Step(at - c.Now() - 1)
+		if e, early := feed.Next(); early {
+			t.Errorf("%v came before %v", e, at)
+		}
+		c.Step(1)
+		for e, more := feed.Next(); more; e, more = feed.Next() {
+			if e.At != at {
+				t.Errorf("%v, due was %v", e, at)
+			}
+		}
+	}
+	if s := c.Board("worker-1").State(); s != StateHalted || c.DoneLine("worker-1").High() {
+		t.Errorf("in the end the board is %v", s)
+	}
+}
