@@ -56,10 +56,12 @@ func (characterDevices) line(chip string, offset int) (Info, error) {
 		return Info{}, err
 	}
 	return Info{
-		Name:     info.Name,
-		Used:     info.Used,
-		Consumer: info.Consumer,
-		Output:   info.Config.Direction == gpiocdev.LineDirectionOutput,
+		Name:      info.Name,
+		Used:      info.Used,
+		Consumer:  info.Consumer,
+		Output:    info.Config.Direction == gpiocdev.LineDirectionOutput,
+		ActiveLow: info.Config.ActiveLow,
+		BothEdges: info.Config.EdgeDetection == gpiocdev.LineEdgeBoth,
 	}, nil
 }
 

@@ -24,11 +24,14 @@ type BusyError struct {
 
 // Error names the line and its holder.
 func (e *BusyError) Error() string {
-	holder := "another driver or program"
+	holder, advice := "another driver or program", "stop that, remove its overlay or configure another line"
 	if e.Holder != "" {
 		holder = strconv.Quote(e.Holder)
 	}
-	return fmt.Sprintf("gpio line %v is held by %s: stop that, remove its overlay or configure another line", e.Line, holder)
+	if strings.HasPrefix(e.Holder, "bramble/") {
+		advice = "another coordinator runs, or bramble-rails did not hand it over (systemctl status bramble-rails), or two things are configured on one line"
+	}
+	return fmt.Sprintf("gpio line %v is held by %s: %s", e.Line, holder, advice)
 }
 
 // Line is one pin.
@@ -59,10 +62,12 @@ type Chip struct {
 
 // Info is what the kernel tells about a line to anyone who asks.
 type Info struct {
-	Name     string // as in the device tree, GPIO17 or SDA1; often empty
-	Used     bool   // held by a driver or a program
-	Consumer string // who holds it, if it said
-	Output   bool   // driven, else an input
+	Name      string // as in the device tree, GPIO17 or SDA1; often empty
+	Used      bool   // held by a driver or a program
+	Consumer  string // who holds it, if it said
+	Output    bool   // driven, else an input
+	ActiveLow bool   // its holder calls low on
+	BothEdges bool   // its holder is told of rising and falling edges
 }
 
 // Chips lists the chips of this machine in the order of their numbers. Chips that may not be
@@ -90,6 +95,7 @@ type kernel interface {
 	line(chip string, offset int) (Info, error)
 	// watch requests a line and calls handle, one edge after the other, until stop returns.
 	watch(chip string, offset int, consumer string, handle func(edge)) (stop func() error, err error)
+	requests
 }
 
 // errNotChip says that a name below /dev leads to no GPIO chip.
@@ -169,22 +175,34 @@ func (m machine) inspect(chip Chip, line Line) (Info, error) {
 
 // watch requests a line for its falling edges.
 func (m machine) watch(line Line, consumer string, handle func(edge)) (stop func() error, err error) {
-	chip, err := m.find(line)
+	chip, err := m.look(line)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.inspect(chip, line); err != nil {
-		return nil, err
+	if stop, err = m.kernel.watch(chip.Name, line.Offset, consumer, handle); err != nil {
+		return nil, m.refusal(chip, line, err)
 	}
-	stop, err = m.kernel.watch(chip.Name, line.Offset, consumer, handle)
+	return stop, nil
+}
+
+// look finds a line and checks that it is the pin that was meant.
+func (m machine) look(line Line) (Chip, error) {
+	chip, err := m.find(line)
+	if err != nil {
+		return Chip{}, err
+	}
+	_, err = m.inspect(chip, line)
+	return chip, err
+}
+
+// refusal says why a line cannot be had.
+func (m machine) refusal(chip Chip, line Line, err error) error {
 	switch {
 	case errors.Is(err, syscall.EBUSY):
 		info, _ := m.line(chip.Name, line.Offset) // who holds it is a courtesy
-		return nil, &BusyError{Line: line, Holder: info.Consumer}
+		return &BusyError{Line: line, Holder: info.Consumer}
 	case errors.Is(err, syscall.ENXIO):
-		return nil, fmt.Errorf("gpio line %v: %w: chip %q raises no interrupts; use a header pin", line, err, chip.Label)
-	case err != nil:
-		return nil, fmt.Errorf("gpio line %v: watch edges: %w", line, err)
+		return fmt.Errorf("gpio line %v: %w: chip %q raises no interrupts; use a header pin", line, err, chip.Label)
 	}
-	return stop, nil
+	return fmt.Errorf("gpio line %v: request: %w", line, err)
 }

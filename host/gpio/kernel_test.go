@@ -16,6 +16,9 @@ type simulatedKernel struct {
 	mu       sync.Mutex
 	devices  map[string]*simulatedChip // by name below /dev
 	requests []string                  // "request gpiochip0/17 bramble/tach", "release gpiochip0/17"
+	open     map[int]*simulatedLine    // by descriptor
+	silent   bool                      // does not say which line a descriptor is, as before Linux 6.1
+	persist  bool                      // outputs stay when they are let go, as on Raspberry Pi's kernels
 }
 
 type simulatedChip struct {
@@ -26,6 +29,7 @@ type simulatedChip struct {
 	held    map[int]string // consumer by offset
 	noIRQ   bool
 	watcher map[int]*simulatedWatcher
+	pins    map[int]*simulatedLine
 }
 
 type simulatedWatcher struct {
@@ -86,7 +90,14 @@ func (k *simulatedKernel) line(name string, offset int) (Info, error) {
 		return Info{}, syscall.EINVAL
 	}
 	consumer, held := chip.held[offset]
-	return Info{Name: chip.names[offset], Used: held, Consumer: consumer}, nil
+	info := Info{Name: chip.names[offset], Used: held, Consumer: consumer}
+	if pin := chip.pins[offset]; pin != nil {
+		info.Output, info.ActiveLow, info.BothEdges = pin.direction == driven, held && pin.activeLow, pin.direction == watched
+		if !held && pin.stale {
+			info.Output = !info.Output // what it was at the last request
+		}
+	}
+	return info, nil
 }
 
 func (k *simulatedKernel) watch(name string, offset int, consumer string, handle func(edge)) (func() error, error) {
