@@ -69,3 +69,6 @@ func validHost(host string) bool {
 	// A colon is an IPv6 address, or a port that was not understood.
 	return len(host) <= 253 && (!strings.Contains(host, ":") || net.ParseIP(strings.SplitN(host, "%", 2)[0]) != nil)
 }
+
+// isSocket reports whether an address that was read is a unix socket's.
+func isSocket(text string) bool { return strings.HasPrefix(text, "unix:") }

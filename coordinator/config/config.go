@@ -3,7 +3,7 @@
 //
 // Parse reads everything and reports every fault at once, each with its line, path, value and what is allowed, so that
 // a file is corrected in one go. A file that passes gives a core.Config that core.New takes, and a Hardware that says
-// in plain words and numbers how each fan is driven; it knows no hardware itself and starts nothing.
+// in plain words and numbers how each fan is driven and each feed switched; it knows no hardware itself and starts nothing.
 //
 // Every key with its default stands in deploy/examples/coordinator.yaml.
 package config
@@ -22,6 +22,9 @@ import (
 // socket is named.
 const DefaultListen = "unix:///run/bramble/coordinator.sock"
 
+// DefaultState is where operations and proofs are kept.
+const DefaultState = "/var/lib/bramble/coordinator.db"
+
 // Config is a configuration file that was found in order.
 type Config struct {
 	// Core is the case. Its Version and Seed are left to the caller.
@@ -32,8 +35,8 @@ type Config struct {
 	TLS *identity.Files
 	// Hardware is what is wired to this machine.
 	Hardware Hardware
-	// Power is how the nodes' feeds are to be switched. It is read and kept; nothing is switched yet.
-	Power Power
+	// State is the file in which operations and proofs are kept.
+	State string
 }
 
 // Load reads and parses a file. A fault in it is a *document.FaultsError.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/bramblemesh/bramble/coordinator/config"
 	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/power"
 	"github.com/bramblemesh/bramble/identity"
 	"github.com/bramblemesh/bramble/internal/document"
 )
@@ -36,19 +38,28 @@ func TestExample(t *testing.T) {
 	if c.TLS == nil || *c.TLS != want {
 		t.Errorf("tls %+v", c.TLS)
 	}
-	if len(c.Core.Nodes) != 5 || len(c.Core.Fans) != 1 || len(c.Power.Nodes) != 4 {
-		t.Fatalf("%d nodes, %d fans, %d with power", len(c.Core.Nodes), len(c.Core.Fans), len(c.Power.Nodes))
+	if len(c.Core.Nodes) != 5 || len(c.Core.Fans) != 1 || len(c.Hardware.Rails) != 4 || len(c.Hardware.DoneLines) != 4 {
+		t.Fatalf("%d nodes, %d fans, %d rails, %d done lines", len(c.Core.Nodes), len(c.Core.Fans), len(c.Hardware.Rails), len(c.Hardware.DoneLines))
 	}
 	master, worker := c.Core.Nodes[0], c.Core.Nodes[4]
-	if master.Address != "unix:///run/bramble/agent.sock" || master.Rail {
+	if master.Address != "unix:///run/bramble/agent.sock" || master.Rail || !master.Power.Master {
 		t.Errorf("master %+v", master)
 	}
-	if worker != (core.NodeConfig{Name: "worker-4", Address: "worker-4.local:7700", LimitCelsius: 60, Rail: true, BootDeadline: 2 * time.Minute}) {
+	want4 := core.NodeConfig{
+		Name: "worker-4", Address: "worker-4.local:7700", LimitCelsius: 60, Rail: true, BootDeadline: 2 * time.Minute, BootPeakAmperes: 1.2, MaximumAmperes: 1.34,
+		Power: power.Config{Rail: power.RailLine, Line: true, StopDeadline: 3 * time.Minute, CutWhenHalted: true},
+	}
+	if !reflect.DeepEqual(worker, want4) {
 		t.Errorf("worker-4 %+v", worker)
 	}
-	if p := c.Power.Nodes[3]; p.Node != "worker-4" || *p.Rail != (config.Rail{Line: config.Line{Offset: 23}, ResetLevel: "off"}) ||
-		*p.Done != (config.Done{Line: config.Line{Offset: 26}, By: "overlay"}) || p.Grace != 2*time.Second || p.CutStuckAfter != 0 || !p.CutWhenHalted {
-		t.Errorf("power of worker-4 %+v", p)
+	if r := c.Hardware.Rails[3]; r.Node != "worker-4" || *r.Line != (config.Output{Line: config.Line{Offset: 23}, ResetLevel: "off"}) || r.Command != nil {
+		t.Errorf("rail of worker-4 %+v", r)
+	}
+	if d := c.Hardware.DoneLines[3]; d != (config.DoneLine{Node: "worker-4", Line: config.Line{Offset: 26}}) {
+		t.Errorf("done line of worker-4 %+v", d)
+	}
+	if s := c.Core.Supply; s != (power.Supply{LimitAmperes: 15, FixedAmperes: 4.1, Stagger: 2 * time.Second, Settle: 10 * time.Second, GiveUp: 5 * time.Minute}) || c.Core.AfterOutage != "last" || c.State != config.DefaultState {
+		t.Errorf("supply %+v, after an outage %q, state %q", s, c.Core.AfterOutage, c.State)
 	}
 	if f := c.Core.Fans[0]; f.Name != "main" || f.Nodes != nil || f.SetPointCelsius != 45 || !f.Tach || f.ReadOnly || f.Controller.MinimumDuty != 0.2 {
 		t.Errorf("fan %+v", f)
@@ -84,7 +95,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 			}
 		}
 	}
-	if len(faults.Faults) != 13 || keys < 70 {
+	if len(faults.Faults) != 14 || keys < 75 {
 		t.Errorf("%d mappings with %d keys: the file misses some mapping", len(faults.Faults), keys)
 	}
 }
@@ -99,30 +110,21 @@ func TestExampleShowsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := regexp.MustCompile(`(?m)^( *)# ((?:stale_after|unreachable_after|maintenance|boot_deadline|active_low|by|grace|stop_deadline|drain_deadline|`+
-		`cut_stuck_after|fence_lost_after|cut_when_halted|frequency|inverted|pulses|stagger|under_voltage_settle|after_outage): .*)$`).ReplaceAll(text, []byte("$1$2"))
+	shown := regexp.MustCompile(`(?m)^( *)# ((?:state|stale_after|unreachable_after|maintenance|master|after|boot_deadline|active_low|trust_wiring|grace|stop_deadline|`+
+		`cut_stuck_after|fence_lost_after|cut_when_halted|frequency|inverted|pulses|stagger|under_voltage_settle|give_up|parallel|after_outage): .*)$`).ReplaceAll(text, []byte("$1$2"))
 	full, err := config.Parse("example", shown)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(shown) > len(text)-2*18 {
+	if len(shown) > len(text)-2*21 {
 		t.Errorf("only %d bytes of comment signs were taken away", len(text)-len(shown))
 	}
-	for i, p := range full.Power.Nodes {
-		q := plain.Power.Nodes[i]
-		if *p.Rail != *q.Rail || *p.Done != *q.Done {
-			t.Errorf("%s: rail or done line differ", p.Node)
-		}
-		p.Rail, p.Done, q.Rail, q.Done = nil, nil, nil, nil
-		if p != q {
-			t.Errorf("got %+v\nwant %+v", p, q)
-		}
+	if !reflect.DeepEqual(full.Hardware, plain.Hardware) {
+		t.Errorf("got %+v\nwant %+v", full.Hardware, plain.Hardware)
 	}
-	if !slices.Equal(full.Core.Nodes, plain.Core.Nodes) || full.Core.StaleAfter != plain.Core.StaleAfter || full.Core.UnreachableAfter != plain.Core.UnreachableAfter {
-		t.Errorf("nodes or ages differ")
-	}
-	if *full.Hardware.Fans[0].PWM != *plain.Hardware.Fans[0].PWM || *full.Hardware.Fans[0].Tach != *plain.Hardware.Fans[0].Tach {
-		t.Errorf("fan differs")
+	full.Core.Nodes[1].Power.Grace = 0 // shown for the one mechanism, and 10s for the other
+	if !reflect.DeepEqual(full.Core, plain.Core) || full.State != plain.State {
+		t.Errorf("got %+v\nwant %+v", full.Core, plain.Core)
 	}
 }
 
@@ -150,10 +152,10 @@ func TestOptional(t *testing.T) {
 	}
 }
 
-func TestHwmonAndHelper(t *testing.T) {
+func TestHwmonAndLineWithoutRail(t *testing.T) {
 	c, err := config.Parse("f.yaml", []byte(`
 nodes:
-- {name: a, address: "unix:///a.sock", power: {done: {line: 4, by: helper}, cut_stuck_after: 10m, fence_lost_after: never}}
+- {name: a, address: "unix:///a.sock", power: {done: {line: 4}, cut_stuck_after: 10m, fence_lost_after: never}}
 fans:
 - {name: read, nodes: [a], output: {hwmon: {name: pwmfan, fan: 2}}}
 - {name: taken, output: {hwmon: {name: emc2301, device: 1-002f, pwm: 3, kernel_fan: take_over}}}
@@ -161,7 +163,7 @@ fans:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := c.Power.Nodes[0]; p.Rail != nil || p.Grace != 10*time.Second || p.CutStuckAfter != 10*time.Minute || p.FenceLostAfter != 0 || c.Core.Nodes[0].Rail {
+	if p := c.Core.Nodes[0].Power; p.Rail != power.RailNone || !p.Line || p.CutStuckAfter != 10*time.Minute || p.FenceLostAfter != 0 || c.Core.Nodes[0].Rail {
 		t.Errorf("power %+v", p)
 	}
 	read, taken := c.Core.Fans[0], c.Core.Fans[1]
@@ -259,4 +261,49 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d fans, %d outputs", len(c.Core.Fans), len(c.Hardware.Fans))
 		}
 	})
+}
+
+// The machine that this runs on is never switched, so it must be known which one it is.
+func TestMaster(t *testing.T) {
+	for name, c := range map[string]struct{ nodes, master string }{
+		"the only socket":           {`[{name: a, address: "unix:///a"}, {name: b, address: localhost}]`, "a"},
+		"nobody":                    {`[{name: a, address: localhost}]`, ""},
+		"two sockets":               {`[{name: a, address: "unix:///a"}, {name: b, address: "unix:///b"}]`, ""},
+		"said":                      {`[{name: a, address: "unix:///a"}, {name: b, address: localhost, master: true}]`, "b"},
+		"the socket says it is not": {`[{name: a, address: "unix:///a", master: false}]`, ""},
+		"a socket behind a rail":    {`[{name: a, address: "unix:///a"}, {name: b, address: "unix:///b", power: {rail: {line: 4}}}]`, "a"},
+	} {
+		parsed, err := config.Parse("f.yaml", []byte("nodes: "+c.nodes))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		master := ""
+		for _, n := range parsed.Core.Nodes {
+			if n.Power.Master {
+				master += n.Name
+			}
+		}
+		if master != c.master {
+			t.Errorf("%s: the master is %q", name, master)
+		}
+	}
+}
+
+func TestCommandRail(t *testing.T) {
+	c, err := config.Parse("f.yaml", []byte(`
+nodes:
+- {name: a, address: localhost, after: [b], power: {rail: {command: {on: [/bin/hub, "1", "on"], off: [/bin/hub, "1", "off"]}}}}
+- {name: b, address: "localhost:7701"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &config.Command{On: []string{"/bin/hub", "1", "on"}, Off: []string{"/bin/hub", "1", "off"}, Timeout: 10 * time.Second}
+	if r := c.Hardware.Rails; len(r) != 1 || r[0].Line != nil || !reflect.DeepEqual(r[0].Command, want) {
+		t.Errorf("rails %+v", r)
+	}
+	if n := c.Core.Nodes[0]; n.Power.Rail != power.RailCommand || !n.Rail || !slices.Equal(n.After, []string{"b"}) {
+		t.Errorf("node %+v", n)
+	}
 }

@@ -7,7 +7,9 @@ import (
 
 // Hardware is what is wired to the coordinator's machine. It is plain enough to be kept as JSON.
 type Hardware struct {
-	Fans []Fan `json:"fans"`
+	Fans      []Fan      `json:"fans"`
+	Rails     []Rail     `json:"rails,omitempty"`
+	DoneLines []DoneLine `json:"done_lines,omitempty"`
 }
 
 // Fan is how one fan is driven and read. It has either a PWM or a Hwmon.
@@ -64,40 +66,31 @@ func (l Line) pin() Line {
 	return l
 }
 
-// Power is how the feeds of a case are switched.
-type Power struct {
-	SupplyAmperes      float64       // what the supply gives at 5 V; 0 is unknown
-	FixedAmperes       float64       // what is always on: switch, display, disks
-	Stagger            time.Duration // between two starts
-	UnderVoltageSettle time.Duration // without under-voltage before the next start
-	AfterOutage        string        // last, start or stay
-	Nodes              []NodePower   // one for each node that has any
-}
-
-// NodePower is how one node's feed is switched.
-type NodePower struct {
-	Node          string
-	Rail          *Rail // nil without
-	Done          *Done // nil without
-	Grace         time.Duration
-	StopDeadline  time.Duration
-	DrainDeadline time.Duration
-	// CutStuckAfter and FenceLostAfter are 0 for never.
-	CutStuckAfter, FenceLostAfter time.Duration
-	CutWhenHalted                 bool
-	// BootPeakAmperes and MaximumAmperes are at 5 V; 0 is what is usual for the board.
-	BootPeakAmperes, MaximumAmperes float64
-}
-
-// Rail is the output that switches a node's feed.
+// Rail is what switches one node's feed: a Line or a Command.
 type Rail struct {
-	Line       Line
-	ActiveLow  bool   // the feed is on while the line is low
-	ResetLevel string // what the feed does while nobody drives the line: on, off or unknown
+	Node    string   `json:"node"`
+	Line    *Output  `json:"line,omitempty"`
+	Command *Command `json:"command,omitempty"`
 }
 
-// Done is the input that says that a node's shutdown is complete.
-type Done struct {
-	Line Line
-	By   string // overlay: the kernel's gpio-poweroff; helper: bramble-done
+// Output is a GPIO line that switches a feed.
+type Output struct {
+	Line       Line   `json:"line"`
+	ActiveLow  bool   `json:"active_low,omitempty"` // the feed is on while the line is low
+	ResetLevel string `json:"reset_level"`          // what the feed does while nobody drives the line: on, off or unknown
+}
+
+// Command is a program that switches a feed. Each is a program with its arguments; State exits with 0 for on and 1 for
+// off, and is empty where there is none.
+type Command struct {
+	On      []string      `json:"on"`
+	Off     []string      `json:"off"`
+	State   []string      `json:"state,omitempty"`
+	Timeout time.Duration `json:"timeout"`
+}
+
+// DoneLine is the input that says that a node's shutdown is complete.
+type DoneLine struct {
+	Node string `json:"node"`
+	Line Line   `json:"line"`
 }

@@ -43,6 +43,10 @@ func (r *reader) read(m *document.Map) {
 		r.cfg.TLS = readTLS(tls.Map())
 	}
 	r.listen(m.Key("listen"))
+	state := m.Key("state")
+	if r.cfg.State = state.String(DefaultState); !filepath.IsAbs(r.cfg.State) && !state.Faulty() {
+		state.Fault("must be an absolute path")
+	}
 	r.nodes(m.Key("nodes"))
 	r.fans(m.Key("fans"))
 	r.supply(m.Key("supply").Map())
@@ -118,6 +122,7 @@ func (r *reader) nodes(v document.Value) {
 		return
 	}
 	names, addresses := map[string]string{}, map[string]string{}
+	var read []document.Value // one for each node of the core's
 	for _, item := range items {
 		m := item.Map()
 		if item.Faulty() {
@@ -144,12 +149,12 @@ func (r *reader) nodes(v document.Value) {
 		if n.SetPointCelsius > 0 && n.LimitCelsius > 0 && n.SetPointCelsius >= n.LimitCelsius {
 			m.Key("set_point").Fault(fmt.Sprintf("must be below the node's limit of %gC", n.LimitCelsius))
 		}
-		if p, any := r.nodePower(n.Name, m.Key("power")); any {
-			n.Rail = p.Rail != nil
-			r.cfg.Power.Nodes = append(r.cfg.Power.Nodes, p)
-		}
+		r.nodePower(path, &n, m.Key("power"))
 		r.cfg.Core.Nodes = append(r.cfg.Core.Nodes, n)
+		read = append(read, item)
 	}
+	r.after(read)
+	r.master(read)
 }
 
 // name reads what a node or fan is called. taken has the path of each name so far.
