@@ -32,9 +32,7 @@ func (c *cli) check() error {
 	for i, f := range cfg.Core.Fans {
 		lines = append(lines, fan(f, cfg.Hardware.Fans[i]))
 	}
-	if len(cfg.Power.Nodes) > 0 || cfg.Power.SupplyAmperes > 0 {
-		lines = append(lines, "switch no rail: this version reads power and supply, and keeps them for a later one")
-	}
+	lines = append(lines, supply(cfg)...)
 	return c.say("%s is in order; run would\n  %s", c.config, strings.Join(lines, "\n  "))
 }
 
@@ -61,15 +59,73 @@ func node(n core.NodeConfig, cfg *config.Config) string {
 	if n.Maintenance {
 		parts = append(parts, "in maintenance")
 	}
-	for _, p := range cfg.Power.Nodes {
-		if p.Node == n.Name && p.Rail != nil {
-			parts = append(parts, fmt.Sprintf("rail %s", p.Rail.Line))
-		}
-		if p.Node == n.Name && p.Done != nil {
-			parts = append(parts, fmt.Sprintf("done line %s", p.Done.Line))
+	if n.Power.Master {
+		parts = append(parts, "the machine this runs on")
+	}
+	for _, r := range cfg.Hardware.Rails {
+		if r.Node == n.Name {
+			parts = append(parts, switched(r))
 		}
 	}
+	for _, d := range cfg.Hardware.DoneLines {
+		if d.Node == n.Name {
+			parts = append(parts, fmt.Sprintf("done line %s", d.Line))
+		}
+	}
+	parts = append(parts, risks(n)...)
+	if len(n.After) > 0 {
+		parts = append(parts, "after "+strings.Join(n.After, ", "))
+	}
 	return strings.Join(parts, ", ")
+}
+
+// switched says what switches a feed.
+func switched(r config.Rail) string {
+	if r.Command != nil {
+		return "rail by " + r.Command.On[0]
+	}
+	low := ""
+	if r.Line.ActiveLow {
+		low = " active low"
+	}
+	switch r.Line.ResetLevel {
+	case "on":
+		return fmt.Sprintf("rail %s%s, on while nobody drives it", r.Line.Line, low)
+	case "off":
+		return fmt.Sprintf("rail %s%s, OFF while nobody drives it: a reset of this machine cuts it", r.Line.Line, low)
+	}
+	return fmt.Sprintf("rail %s%s, whose level while nobody drives it is not said (reset_level)", r.Line.Line, low)
+}
+
+// risks says where the configuration allows a cut that nobody proved to be safe.
+func risks(n core.NodeConfig) []string {
+	var out []string
+	if n.Power.TrustWiring {
+		out = append(out, "its wiring trusted without a test")
+	}
+	if n.Power.CutStuckAfter > 0 {
+		out = append(out, fmt.Sprintf("CUT WITHOUT PROOF when stuck for %s", n.Power.CutStuckAfter))
+	}
+	if n.Power.FenceLostAfter > 0 {
+		out = append(out, fmt.Sprintf("CUT WITHOUT PROOF when lost for %s", n.Power.FenceLostAfter))
+	}
+	return out
+}
+
+// supply says what the starts must keep to, and what an outage means.
+func supply(cfg *config.Config) []string {
+	if len(cfg.Hardware.Rails) == 0 {
+		return nil
+	}
+	s := cfg.Core.Supply
+	limit := "switch on without a limit, since supply.limit is not set"
+	if s.LimitAmperes > 0 {
+		limit = fmt.Sprintf("keep the supply under %gA, %gA of them always on", s.LimitAmperes, s.FixedAmperes)
+	}
+	return []string{
+		fmt.Sprintf("%s; %s between two starts, %s without under-voltage before one", limit, s.Stagger, s.Settle),
+		fmt.Sprintf("after an outage: %s; operations and proofs in %s", cfg.Core.AfterOutage, cfg.State),
+	}
 }
 
 func fan(f core.FanConfig, h config.Fan) string {

@@ -91,12 +91,10 @@ func (c *cli) serve(ctx context.Context, cfg *config.Config, logger hclog.Logger
 	return coordinator.Run(ctx)
 }
 
-// hardware is what the map says. No fans is an empty list, which another reader can tell from a damaged map.
+// hardware is what the map says: the fans, which alone have a safe state that somebody must bring them to. No fans is an
+// empty list, which another reader can tell from a damaged map.
 func hardware(cfg *config.Config) config.Hardware {
-	if cfg.Hardware.Fans == nil {
-		return config.Hardware{Fans: []config.Fan{}}
-	}
-	return cfg.Hardware
+	return config.Hardware{Fans: append([]config.Fan{}, cfg.Hardware.Fans...)}
 }
 
 // identify gives every connection over TCP its credentials.
