@@ -22,6 +22,13 @@ func (k Kind) String() string {
 	return k.figures().name
 }
 
+// Amps returns what such a board draws at most while it boots, and at most in
+// all: what a supply has to be planned with.
+func (k Kind) Amps() (bootPeak, most float64) {
+	f := k.figures()
+	return f.bootAmps, f.fullAmps
+}
+
 // MarshalText returns the short name, so that kinds can stand in files.
 func (k Kind) MarshalText() ([]byte, error) {
 	if k < 0 || k >= numKinds {

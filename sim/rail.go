@@ -42,6 +42,13 @@ func (r *Rail) On() (bool, error) {
 	return b.gate, nil
 }
 
+// Gate says how the pin is driven, whether it can be read or not.
+func (r *Rail) Gate() bool {
+	r.b.c.lock()
+	defer r.b.c.mu.Unlock()
+	return r.b.gate
+}
+
 // Powered says whether the board has power.
 func (b *Board) Powered() bool {
 	b.c.lock()

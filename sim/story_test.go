@@ -149,8 +149,11 @@ func TestPowerStories(t *testing.T) {
 				level = "high"
 			}
 			on, err := c.Rail("worker-2").On()
-			if gate := map[bool]string{true: "on", false: "off"}[on]; err != nil || on != b.Powered() {
-				fmt.Fprintf(&out, "        the rail's pin reads %s, %v\n", gate, err)
+			if reads := map[bool]string{true: "on", false: "off"}[on]; err != nil || on != b.Powered() {
+				fmt.Fprintf(&out, "        the rail's pin reads %s, %v\n", reads, err)
+			}
+			if err == nil && on != c.Rail("worker-2").Gate() {
+				t.Errorf("%s: the pin reads %v, and is not driven so", story.title, on)
 			}
 			fmt.Fprintf(&out, "        %v, line %s, mounted %d, lost %d, silent %v\n",
 				b.State(), level, b.MountedFileSystems(), c.LostFileSystems(), b.Silent())
