@@ -24,6 +24,8 @@
 //	anything that fails          error REASON
 package keeper
 
+import "strings"
+
 // Socket is where bramble-rails listens.
 const Socket = "/run/bramble/rails.sock"
 
@@ -37,3 +39,6 @@ func Rail(node string) string { return railPrefix + node }
 func Done(node string) string { return "done." + node }
 
 const railPrefix = "rail."
+
+// RailOf returns the node of a name that Rail made; ok is false for other names.
+func RailOf(name string) (node string, ok bool) { return strings.CutPrefix(name, railPrefix) }
