@@ -193,8 +193,9 @@ func TestNotify(t *testing.T) {
 	Status(logger, "5 of 5 nodes live")
 	feed()
 	Stopping(logger)
+	Extend(logger, 10*time.Second)
 	buf := make([]byte, 256)
-	for _, want := range []string{"READY=1", "STATUS=5 of 5 nodes live", "WATCHDOG=1", "STOPPING=1"} {
+	for _, want := range []string{"READY=1", "STATUS=5 of 5 nodes live", "WATCHDOG=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=10000000"} {
 		n, err := conn.Read(buf)
 		if err != nil || string(buf[:n]) != want {
 			t.Errorf("got %q (%v), want %q", buf[:n], err, want)

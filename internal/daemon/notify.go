@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -15,6 +16,13 @@ func Stopping(logger hclog.Logger) { notify(logger, systemd.SdNotifyStopping) }
 
 // Status tells systemd one line that `systemctl status` shows.
 func Status(logger hclog.Logger, line string) { notify(logger, "STATUS="+line) }
+
+// Extend asks systemd not to end a stop that takes its time before d has passed. Without it, one that takes longer than
+// the unit's TimeoutStopSec is killed; a program that calls it again while it gets on is only killed when it hangs.
+// systemd's watchdog does not look after a service that stops.
+func Extend(logger hclog.Logger, d time.Duration) {
+	notify(logger, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
+}
 
 // Watchdog returns what feeds systemd's watchdog, and how often it must be called at the least: half of the unit's
 // WatchdogSec, or 0 where there is none. The function may be called more often, by one goroutine; it does not block.
