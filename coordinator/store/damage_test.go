@@ -1,0 +1,266 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// written makes a file with so many entries, and closes it.
+func written(t *testing.T, entries int) (path string, want []Entry) {
+	t.Helper()
+	path = newPath(t)
+	s, m := open(t, path), model{}
+	for i := range entries {
+		e := Entry{"event", fmt.Sprintf("%04d", i), fmt.Appendf(nil, `{"n":%d,"text":"the line of worker-%d went high"}`, i, i%4)}
+		if i == 7 {
+			e.Value = bytes.Repeat(e.Value, 300)
+		}
+		m.apply([]Entry{e})
+		write(t, s, e)
+	}
+	write(t, s, Entry{"event", "0001", []byte("again")})
+	m.apply([]Entry{{"event", "0001", []byte("again")}})
+	closeNow(t, s)
+	return path, m.entries()
+}
+
+// TestEveryByte flips a bit in the bytes that were ever used, of a file whose entries stand in the root page, and of one
+// with branches and a value over several pages. What is read is what was written, or it is damage.
+func TestEveryByte(t *testing.T) {
+	for _, entries := range []int{0, 3, 150} {
+		t.Run(fmt.Sprint(entries), func(t *testing.T) {
+			path, want := written(t, entries)
+			file, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			newest, err := newestMeta(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := rand.New(rand.NewPCG(5, 6))
+			image := readFile(t, path)
+			found := 0
+			for offset := range newest.pages * pageSize {
+				was := image[offset : offset+1]
+				if offset%pageSize > headerSize+4*elementSize && r.IntN(8+entries/2) > 0 {
+					continue // a sample of the rest will do
+				}
+				put := func(b []byte) {
+					if _, err := file.WriteAt(b, int64(offset)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				put([]byte{was[0] ^ 1<<r.IntN(8)})
+				got, _, err := read(file)
+				put(was)
+				if err != nil {
+					found++
+				} else if !reflect.DeepEqual(got, slices.Clip(want)) && len(got)+len(want) > 0 {
+					t.Fatalf("byte %d of page %d: other entries, and no damage", offset%pageSize, offset/pageSize)
+				}
+			}
+			if found < 50 {
+				t.Errorf("only %d flips were found", found)
+			}
+		})
+	}
+}
+
+// hurt changes an image in one of the ways in which disks and people do.
+func hurt(r *rand.Rand, image []byte) (how string, hurt []byte) {
+	hurt = slices.Clone(image)
+	pages := 24
+	page := func() []byte { return hurt[r.IntN(pages)*pageSize:][:pageSize] }
+	switch r.IntN(6) {
+	case 0:
+		for range 1 + r.IntN(8) {
+			page()[r.IntN(pageSize)] ^= 1 << r.IntN(8)
+		}
+		return "flipped", hurt
+	case 1:
+		clear(page())
+		return "zeroed", hurt
+	case 2:
+		n := r.IntN(pages * pageSize)
+		return fmt.Sprintf("cut at %d", n), hurt[:n]
+	case 3:
+		copy(page(), page())
+		return "misplaced", hurt
+	case 4:
+		for i, p := 0, page()[r.IntN(pageSize):]; i < len(p); i++ {
+			p[i] = byte(r.Uint32())
+		}
+		return "overwritten", hurt
+	default:
+		p := page()[:headerSize+10*elementSize]
+		p[r.IntN(len(p))] = byte(r.Uint32())
+		return "header", hurt
+	}
+}
+
+// TestDamagedFile opens files that were hurt at random: either all is as written, and stays so when the store is used, or
+// the damage is reported and the file kept as it was.
+func TestDamagedFile(t *testing.T) {
+	path, want := written(t, 150)
+	image := readFile(t, path)
+	r := rand.New(rand.NewPCG(7, 8))
+	whole := 0
+	for i := range 100 {
+		how, content := hurt(r, image)
+		path := filepath.Join(t.TempDir(), "state.db")
+		writeFile(t, path, content)
+		s := open(t, path)
+		d, is := s.Damage()
+		if !is {
+			whole++
+			if got := load(t, s); !reflect.DeepEqual(got, want) {
+				t.Fatalf("%d: %s: %d entries, and no damage", i, how, len(got))
+			}
+		} else if !bytes.Equal(readFile(t, d.File), content) || len(load(t, s)) != 0 {
+			t.Fatalf("%d: %s: not kept aside: %+v", i, how, d)
+		}
+		useIt(t, s, r)
+	}
+	if whole == 0 || whole == 100 {
+		t.Errorf("%d of 100 were whole", whole)
+	}
+}
+
+// useIt writes until every page was used again, and checks the file.
+func useIt(t *testing.T, s *Store, r *rand.Rand) {
+	t.Helper()
+	s.db.NoSync = true
+	want := model{}
+	want.apply(load(t, s))
+	for range 10 {
+		entries := randomEntries(r)
+		write(t, s, entries...)
+		want.apply(entries)
+	}
+	if got := load(t, s); !reflect.DeepEqual(got, want.entries()) {
+		t.Fatal("used: other entries than were written")
+	}
+	boltCheck(t, s.db)
+	closeNow(t, s)
+}
+
+// TestOtherFiles opens files that were never a store.
+func TestOtherFiles(t *testing.T) {
+	text := bytes.Repeat([]byte("state: of the art\n"), 5000)
+	for name, content := range map[string][]byte{
+		"empty": {}, "one byte": {0}, "zeros": make([]byte, 100000), "text": text, "short text": text[:50],
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			writeFile(t, path, content)
+			d, is := open(t, path).Damage()
+			if !is || d.File != path+".damaged-1" || !bytes.Equal(readFile(t, d.File), content) {
+				t.Errorf("%v: %+v", is, d)
+			}
+		})
+	}
+}
+
+// TestAcknowledge follows a damage through restarts, until a person has said that they know.
+func TestAcknowledge(t *testing.T) {
+	path := newPath(t)
+	writeFile(t, path, []byte("junk"))
+	before := time.Now()
+	s := open(t, path)
+	first, is := s.Damage()
+	if !is || first.Reason == "" || first.At.Before(before) || first.At.After(time.Now()) {
+		t.Fatalf("%v: %+v", is, first)
+	}
+	write(t, s, Entry{"a", "k", []byte("v")})
+	closeNow(t, s)
+
+	s = open(t, path)
+	if again, is := s.Damage(); !is || again.File != first.File || again.Reason != first.Reason || !again.At.Equal(first.At) {
+		t.Fatalf("after a restart: %v: %+v", is, again)
+	}
+	if err := s.Acknowledge(); err != nil {
+		t.Fatal(err)
+	}
+	if d, is := s.Damage(); is {
+		t.Errorf("acknowledged: %+v", d)
+	}
+	closeNow(t, s)
+
+	s = open(t, path)
+	if d, is := s.Damage(); is {
+		t.Errorf("acknowledged, after a restart: %+v", d)
+	}
+	if got := load(t, s); !reflect.DeepEqual(got, []Entry{{"a", "k", []byte("v")}}) {
+		t.Errorf("%+v", got)
+	}
+	if names := names(t, path); !slices.Equal(names, []string{"state.db", "state.db.damaged-1"}) {
+		t.Errorf("%v", names)
+	}
+}
+
+// TestDamagedAgain keeps the first damaged files and the latest.
+func TestDamagedAgain(t *testing.T) {
+	path := newPath(t)
+	for i := range maxAside + 3 {
+		writeFile(t, path, fmt.Appendf(nil, "junk %d", i))
+		s := open(t, path)
+		d, is := s.Damage()
+		if want := fmt.Sprintf("%s.damaged-%d", path, min(i+1, maxAside)); !is || d.File != want {
+			t.Fatalf("%d: %v: %+v", i, is, d)
+		}
+		if got := string(readFile(t, d.File)); got != fmt.Sprintf("junk %d", i) {
+			t.Errorf("%s: %s", d.File, got)
+		}
+		closeNow(t, s)
+		remove(t, path) // not written over: that would reach the file aside
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCannotBeKeptAside opens a file that is no store in a folder where nothing can be made: it stays, and is no store.
+func TestCannotBeKeptAside(t *testing.T) {
+	_, err := Open("/proc/self/comm")
+	if err == nil || !strings.HasPrefix(err.Error(), "state file /proc/self/comm: ") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+}
+
+// TestHurtWhileOpen cuts the file that bbolt has mapped, which is a fault in memory where the disk has no more pages.
+func TestHurtWhileOpen(t *testing.T) {
+	path, _ := written(t, 150)
+	s := open(t, path)
+	if err := os.Truncate(path, 2*pageSize); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Write([]Entry{{"event", "0001", []byte("never")}}); err == nil || !strings.Contains(err.Error(), "restarted") {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Load(); err == nil {
+		t.Error("loaded")
+	}
+	if s.Writes() != 0 {
+		t.Error("counted")
+	}
+	closeNow(t, s)
+	if _, is := open(t, path).Damage(); !is {
+		t.Error("no damage")
+	}
+}
