@@ -90,6 +90,9 @@ type Record struct {
 	// SeenLow says that the line was seen low while the node of boot BootID was up.
 	SeenLow bool
 	BootID  string
+	// HighAtBoot says that the line was high for long while that boot began, before its agent was heard: a pin that is
+	// pulled up. A level then proves nothing.
+	HighAtBoot bool
 	// Announced is the shutdown that the node announced in boot BootID.
 	Announced Announcement
 	// Signal is what its agent last reported.
@@ -100,7 +103,9 @@ type Record struct {
 	Fault Fault
 	// Maintenance was set by a person, who said on or off; nil: as configured.
 	Maintenance *bool
-	// Since is when the present stage of the task began; deadlines count from it within the same boot of the master.
+	// Was is StateStuck or StateLost while the node is that, and StateUnspecified otherwise.
+	Was State
+	// Since is when the present stage of the task, or Was, began; deadlines count from it within the same boot of the master.
 	Since Instant
 }
 
@@ -108,7 +113,11 @@ type Record struct {
 type Task struct {
 	Operation string
 	Kind      TaskKind
-	// Accepted says that the node's system accepted the power-off or reboot.
+	// Asked says that the node's agent was asked for the power-off or reboot, or may have been: it is written before.
+	Asked bool
+	// BootID is the boot of the node that was asked.
+	BootID string
+	// Accepted says that the node's system accepted it.
 	Accepted bool
 	// Reason is a person's, of a forced cut.
 	Reason string

@@ -101,6 +101,17 @@ type Pulsed struct {
 	Err       error
 }
 
+// Strayed says that the done line of another node moved. Only a machine with a TaskTest cares.
+type Strayed struct {
+	// Node is the other node.
+	Node string
+	At   time.Time
+}
+
+// Witnessed says that after this node's proof was latched every other node with a done line was heard with a newer sample,
+// or is off with proof: the line that showed the proof can be no other's. It is how a first power-off proves the wiring.
+type Witnessed struct{}
+
 // Cancel calls the task of an operation off where that is safe.
 type Cancel struct{ Operation string }
 
@@ -129,6 +140,8 @@ func (Answered) event()    {}
 func (Cut) event()         {}
 func (Test) event()        {}
 func (Pulsed) event()      {}
+func (Strayed) event()     {}
+func (Witnessed) event()   {}
 func (Cancel) event()      {}
 func (Maintain) event()    {}
 func (Clear) event()       {}

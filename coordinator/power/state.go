@@ -77,6 +77,14 @@ const (
 // String is the knowledge in a word.
 func (w Wiring) String() string { return word(int(w), "none", "untested", "tested", "trusted") }
 
+// String is who raises the line.
+func (m Mechanism) String() string { return word(int(m), "nobody", "overlay", "helper") }
+
+// String is what a task does.
+func (k TaskKind) String() string {
+	return word(int(k), "nothing", "start", "stop", "reboot", "forced cut", "wiring test")
+}
+
 func word(i int, words ...string) string {
 	if i < len(words) {
 		return words[i]

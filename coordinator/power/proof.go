@@ -1,0 +1,119 @@
+package power
+
+import "time"
+
+// proof watches one done line for the end of a power-off. Times are the kernel's, of the edges.
+//
+// The gpio-poweroff driver (Linux, drivers/power/reset/gpio-poweroff.c) raises the line, waits with mdelay for the active
+// delay, lowers it for the inactive delay, raises it again and waits for its timeout. mdelay is a busy loop against a timer:
+// it never ends early, and late only by interrupts or, in a virtual machine, by a host that runs something else. The
+// time stamps are taken by an interrupt that may come some milliseconds late, the first one as well as the second. So a
+// delay counts when it is within 30 % of what the device tree says, or within 20 ms where that is more.
+type proof struct {
+	// edges are the newest four, the newest last, each the contrary of the one before; zero where none was seen.
+	edges [4]time.Time
+	known bool // whether the level is known
+	high  bool
+	from  time.Time // since when the level is known without an edge
+	ripe  time.Time // when it was first looked at after it was due
+}
+
+const (
+	tolerancePercent = 30
+	leastTolerance   = 20 * time.Millisecond
+	overlayDelay     = 100 * time.Millisecond // the overlay's default
+	lowBefore        = 500 * time.Millisecond // how long the line rests before the overlay's first edge
+	helperHolds      = 500 * time.Millisecond
+	// settles is between the first look at a finished proof and its end: a process that stood still sees its timers before
+	// the edges that wait for it.
+	settles = 20 * time.Millisecond
+)
+
+func (p *proof) edge(high bool, at time.Time) {
+	if p.known && p.high == high { // edges were lost between
+		*p = proof{}
+	}
+	if !p.known {
+		p.from = time.Time{}
+	}
+	copy(p.edges[:], p.edges[1:])
+	p.edges[3] = at
+	p.known, p.high, p.ripe = true, high, time.Time{}
+}
+
+// seen takes a level that was read, and says nothing new when it is the one that the last edge left.
+func (p *proof) seen(high bool, now time.Time) {
+	if p.known && p.high == high {
+		return
+	}
+	*p = proof{known: true, high: high, from: now}
+}
+
+// due says when the proof is finished if no further edge comes; false when it cannot be finished like that.
+func (p *proof) due(s Signal, asked time.Time) (time.Time, bool) {
+	if !p.known || !p.high {
+		return time.Time{}, false
+	}
+	switch s.Mechanism {
+	case MechanismHelper:
+		start := p.edges[3]
+		if start.IsZero() {
+			start = p.from
+		}
+		return start.Add(helperHolds), !start.Before(asked)
+	case MechanismOverlay:
+		return p.overlay(s, asked)
+	default:
+		return time.Time{}, false
+	}
+}
+
+func (p *proof) overlay(s Signal, asked time.Time) (time.Time, bool) {
+	active, inactive := s.ActiveDelay, s.InactiveDelay
+	if active <= 0 {
+		active = overlayDelay
+	}
+	if inactive <= 0 {
+		inactive = overlayDelay
+	}
+	rest, up, down, again := p.edges[0], p.edges[1], p.edges[2], p.edges[3]
+	if rest.IsZero() {
+		rest = p.from
+	}
+	if rest.IsZero() || up.IsZero() || up.Before(asked) || up.Sub(rest) < lowBefore ||
+		!within(down.Sub(up), active) || !within(again.Sub(down), inactive) {
+		return time.Time{}, false
+	}
+	// A line that swings in this rhythm falls again after the active delay; the driver's last level lasts longer.
+	return again.Add(active + tolerance(active)), true
+}
+
+func within(measured, delay time.Duration) bool { return (measured - delay).Abs() <= tolerance(delay) }
+
+func tolerance(delay time.Duration) time.Duration {
+	return max(delay*tolerancePercent/100, leastTolerance)
+}
+
+// finished says that the proof is complete, and asks to be called again after settles before it does.
+func (p *proof) finished(now time.Time, s Signal, asked time.Time) bool {
+	due, ok := p.due(s, asked)
+	if !ok || now.Before(due) {
+		return false
+	}
+	if p.ripe.IsZero() {
+		p.ripe = now
+	}
+	return !now.Before(p.ripe.Add(settles))
+}
+
+// kernelTimes are the edges that made it, the first one first.
+func (p *proof) kernelTimes(s Signal) []time.Time {
+	first := 3
+	if s.Mechanism == MechanismOverlay {
+		first = 1
+	}
+	if p.edges[first].IsZero() {
+		return nil
+	}
+	return p.edges[first:]
+}
