@@ -4,9 +4,11 @@ package machines_test
 
 import (
 	"context"
+	"crypto/md5"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,7 +86,8 @@ func (g guest) parameter(name string) string {
 	return g.sh("cat /sys/module/pi_sim/parameters/" + name)
 }
 
-// TestPC boots a machine and tries everything that the simulated hardware promises, from inside and as root.
+// TestPC boots a machine and tries everything that the simulated hardware promises, from inside and as root. Another one
+// of the same image, which starts after the first has written to its disk, knows nothing of that.
 func TestPC(t *testing.T) {
 	image, err := machines.Build(t.Context(), t.Logf)
 	if err != nil {
@@ -92,10 +95,12 @@ func TestPC(t *testing.T) {
 	}
 	g := start(t, image, machines.Config{
 		Name:  "pc",
-		Files: map[string]string{"/lib/bramble/probe": probe(t, "amd64", "")},
+		Files: map[string]string{"/lib/bramble/probe": probe(t)},
 		Ports: []int{7000},
 	})
 	t.Log(g.sh("uname -sr"), "with", g.sh("systemctl --version | head -n 1"))
+	g.sh("echo here > /root/trace; sync")
+	clean := meanwhile(t, image, machines.Config{Name: "clean"})
 	for _, part := range []struct {
 		name string
 		test func(guest)
@@ -115,27 +120,49 @@ func TestPC(t *testing.T) {
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(guest{g.Machine, t}) })
 	}
+	other := clean()
+	for _, m := range []guest{g, other} {
+		m.want("hostname", m.Name())
+		m.want("cat /etc/machine-id", fmt.Sprintf("%x", md5.Sum([]byte(m.Name()+"\n"))))
+	}
+	g.want("cat /root/trace", "here")
+	other.refused("cat /root/trace", "No such file")
 	if err := g.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Run(t.Context(), "true"); err == nil || !strings.Contains(err.Error(), "the machine ended") {
-		t.Errorf("a command in a machine that is off: %v", err)
+	other.Kill()
+	g.ended()
+	other.ended()
+}
+
+// meanwhile boots a machine while the test goes on. What it returns waits for it.
+func meanwhile(t *testing.T, image *machines.Image, config machines.Config) func() guest {
+	var booting sync.WaitGroup
+	var m *machines.Machine
+	var err error
+	booting.Go(func() { m, err = image.Start(t.Context(), config) })
+	t.Cleanup(func() {
+		booting.Wait()
+		if err == nil {
+			m.Kill()
+		}
+	})
+	return func() guest {
+		t.Helper()
+		booting.Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return guest{m, t}
 	}
 }
 
-// TestCleanStart cuts a machine's power; the next one of the image knows nothing of it.
-func TestCleanStart(t *testing.T) {
-	image, err := machines.Build(t.Context(), t.Logf)
-	if err != nil {
-		t.Fatal(err)
+// ended wants a machine to say that it ended, when anything is asked of it.
+func (g guest) ended() {
+	g.t.Helper()
+	if _, err := g.Run(g.t.Context(), "true"); err == nil || !strings.Contains(err.Error(), "the machine ended") {
+		g.t.Errorf("a command in machine %s, which is off: %v", g.Name(), err)
 	}
-	g := start(t, image, machines.Config{Name: "clean"})
-	id := g.sh("cat /etc/machine-id")
-	g.sh("echo here > /root/trace; sync")
-	g.Kill()
-	g = start(t, image, machines.Config{Name: "clean"})
-	g.want("cat /etc/machine-id", id)
-	g.refused("cat /root/trace", "No such file")
 }
 
 func commands(g guest) {

@@ -11,29 +11,38 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 	"github.com/bramblemesh/bramble/identity"
 	"github.com/bramblemesh/bramble/identity/identitytest"
 	"github.com/bramblemesh/bramble/sim/machines"
 )
 
-// emulated is a Raspberry Pi that QEMU plays, and what its agent must find on it.
+// emulated is a Raspberry Pi that QEMU plays, and what must be found on it.
 type emulated struct {
 	board       machines.Board
-	environment []string          // of go build
-	celsius     float64           // that QEMU gives its processor
-	want        map[string]string // of doctor, by item: state and finding
+	environment []string                 // of go build
+	programs    []string                 // that it has of ours
+	doctor      map[string]string        // by item: state and finding
+	chip        string                   // the last of the device tree's compatible strings
+	processor   string                   // the kernel's name of the architecture
+	celsius     float64                  // that QEMU gives it
+	source      agentv1.ThrottlingSource // of the flags
+	flags       []agentv1.Flag           // that this source knows
 }
 
 func emulatedBoards() []emulated {
 	return []emulated{
-		{machines.Raspi3B, []string{"GOARCH=arm64"}, 25.178, map[string]string{
-			"board":       "ok: Raspberry Pi 3 Model B",
+		{machines.Raspi3B, []string{"GOARCH=arm64"}, []string{"./agent/cmd/bramble-agent", "./coordinator/cmd/bramble-coordinator", "./coordinator/cmd/bramblectl"}, map[string]string{
+			"node":        "ok: raspi3b\n",
+			"board":       "ok: Raspberry Pi 3 Model B, ",
 			"system":      "-arm64, aarch64",
 			"temperature": "ok: cpu-thermal 25.2 C, limit 90 C",
 			"link":        "unsupported: port usb0: its driver does not tell the speed",
@@ -41,66 +50,111 @@ func emulatedBoards() []emulated {
 			"cpu clock":   "unsupported: ",
 			"watchdog":    "info: Broadcom BCM2835 Watchdog timer",
 			"done line":   "info: no gpio-poweroff overlay",
-		}},
-		{machines.Raspi0, []string{"GOARCH=arm", "GOARM=6"}, 20.178, map[string]string{
-			"board":       "ok: Raspberry Pi Zero",
+		}, "brcm,bcm2837", "arm64", 25.178, agentv1.ThrottlingSource_THROTTLING_SOURCE_UNSPECIFIED, nil},
+		{machines.Raspi0, []string{"GOARCH=arm", "GOARM=6"}, []string{"./agent/cmd/bramble-agent"}, map[string]string{
+			"node":        "ok: raspi0\n",
+			"board":       "ok: Raspberry Pi Zero, ",
 			"system":      "-rpi, armv6l",
 			"temperature": "ok: cpu-thermal 20.2 C, limit 90 C",
 			"link":        "unsupported: port usb0: its driver does not tell the speed",
 			"throttling":  "ok: no under-voltage; other flags are not told here",
 			"cpu clock":   "unsupported: ",
 			"done line":   "info: no gpio-poweroff overlay",
-		}},
+		}, "brcm,bcm2835", "armv6", 20.178, agentv1.ThrottlingSource_THROTTLING_SOURCE_RPI_VOLT,
+			[]agentv1.Flag{agentv1.Flag_FLAG_UNDER_VOLTAGE}},
 	}
 }
 
 // The agents for ARM run on emulated boards with Debian's kernels and report what is there; a coordinator on this machine
 // follows both over the network, with mutual TLS.
 func TestBoards(t *testing.T) {
+	t.Parallel()
+	boards := emulatedBoards()
+	running := bootBoards(t, boards)
 	authority := identitytest.NewAuthority(t, "boards")
 	var nodes string
-	for _, board := range emulatedBoards() {
-		nodes += startBoard(t, board, authority)
+	for i, board := range boards {
+		doctor(t, machine{running[i]}, board)
+		certify(t, running[i], authority)
+		serve(t, machine{running[i]})
+		nodes += fmt.Sprintf("  - {name: %s, address: %q}\n", board.board, running[i].Address(7700))
 	}
+	outputs(t, machine{running[0]})
 	c := startCoordinator(t, authority.Issue(t, t.TempDir(), identitytest.Request{}), nodes)
-	for i, board := range emulatedBoards() {
+	for i, board := range boards {
 		until(t, fmt.Sprintf("samples of %s", board.board), func() (string, bool) {
 			node := c.nodes(t)[i]
 			found := measurement(node, "cpu-thermal")
 			return node.String(), node.GetPresence() == coordinatorv1.Presence_PRESENCE_LIVE && node.GetAgeMilliseconds() < 3000 &&
-				math.Abs(float64(found.GetCelsius())-board.celsius) < 0.1
+				math.Abs(float64(found.GetCelsius())-board.celsius) < 0.01
 		})
+		reported(t, c.nodes(t)[i], board)
 	}
 	t.Logf("a coordinator for this machine follows agents for arm64 and ARMv6:\n%s", c.sh(t, "bramblectl nodes"))
+	for _, m := range running {
+		if err := m.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
-// startBoard boots a board, lets doctor look at it and starts the agent, and returns the line of configuration for its
-// node.
-func startBoard(t *testing.T, board emulated, authority *identitytest.Authority) string {
+// bootBoards boots all boards at the same time. They have our binaries in /bin, and are gone with the test.
+func bootBoards(t *testing.T, boards []emulated) []*machines.Machine {
 	t.Helper()
-	name := string(board.board)
-	image, err := machines.BuildBoard(t.Context(), board.board, t.Logf)
-	if err != nil {
+	running := make([]*machines.Machine, len(boards))
+	faults := make([]error, len(boards))
+	var starting sync.WaitGroup
+	for i, board := range boards {
+		image, err := machines.BuildBoard(t.Context(), board.board, t.Logf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		binaries := build(t, board.environment, board.programs...)
+		config := machines.Config{Name: string(board.board), Files: below(t, "/bin", binaries), Ports: []int{7700}}
+		starting.Go(func() { running[i], faults[i] = image.Start(t.Context(), config) })
+		t.Cleanup(func() {
+			starting.Wait()
+			if running[i] != nil {
+				running[i].Kill()
+			}
+		})
+	}
+	starting.Wait()
+	if err := errors.Join(faults...); err != nil {
 		t.Fatal(err)
 	}
-	binaries := build(t, board.environment, "./agent/cmd/bramble-agent", "./coordinator/cmd/bramble-coordinator", "./coordinator/cmd/bramblectl")
-	m, err := image.Start(t.Context(), machines.Config{Name: name, Files: below(t, "/bin", binaries), Ports: []int{7700}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Kill)
-	doctor(t, machine{m}, board)
-	certify(t, m, authority)
+	return running
+}
+
+// serve starts the agent on a board.
+func serve(t *testing.T, m machine) {
+	t.Helper()
 	// The board has no clock: without a network time it lives in 1970, and no certificate is valid.
-	machine{m}.sh(t, fmt.Sprintf(`date -s @%d && cat > /etc/agent.yaml <<'END'
+	m.sh(t, fmt.Sprintf(`date -s @%d && cat > /etc/agent.yaml <<'END'
 listen: [unix:///run/bramble/agent.sock, "0.0.0.0:7700"]
 tls: {authority: /etc/tls/authority.pem, certificate: /etc/tls/certificate.pem, key: /etc/tls/key.pem}
 END
 (bramble-agent run --config /etc/agent.yaml > /tmp/agent.log 2>&1 &)`, time.Now().Unix()))
-	if board.board == machines.Raspi3B {
-		outputs(t, machine{m})
+}
+
+// reported wants the coordinator to know a board by what its own kernel says.
+func reported(t *testing.T, node *coordinatorv1.Node, board emulated) {
+	t.Helper()
+	if chips := node.GetBoard().GetCompatible(); len(chips) == 0 || chips[len(chips)-1] != board.chip || node.GetBoard().GetArchitecture() != board.processor {
+		t.Errorf("%s is reported as %v, want an %s with a %s", board.board, node.GetBoard(), board.processor, board.chip)
 	}
-	return fmt.Sprintf("  - {name: %s, address: %q}\n", name, m.Address(7700))
+	for _, found := range node.GetMeasurements() {
+		if _, degrees := found.GetValue().(*coordinatorv1.Measurement_Celsius); degrees && found.GetSensor() != "cpu-thermal" {
+			t.Errorf("%s has another temperature than its processor's: %v", board.board, found)
+		}
+	}
+	var flags []agentv1.Flag
+	for _, state := range node.GetThrottling().GetFlags() {
+		flags = append(flags, state.GetFlag())
+	}
+	if node.GetThrottling().GetSource() != board.source || !slices.Equal(flags, board.flags) {
+		t.Errorf("%s reports the flags %v, want %v from %v", board.board, node.GetThrottling(), board.flags, board.source)
+	}
 }
 
 // certify gives a board its certificate. The coordinator dials it as 127.0.0.1.
@@ -133,7 +187,7 @@ func doctor(t *testing.T, m machine, board emulated) {
 			t.Errorf("%s: doctor finds something wrong: %s: %s", board.board, f.Item, f.Found)
 		}
 	}
-	for item, want := range board.want {
+	for item, want := range board.doctor {
 		if !strings.Contains(seen[item], want) {
 			t.Errorf("%s: doctor says of the %s %q, want %q in it", board.board, item, seen[item], want)
 		}

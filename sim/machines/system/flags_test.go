@@ -5,23 +5,26 @@ package system
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 )
 
-// watching starts a watch whose lines go to a file, so that the machine itself can tell when an event came.
+// watching starts a watch whose raised flags go to a file, so that the machine itself can tell when one came, without
+// starting a program to look.
 func (m machine) watching(t *testing.T) {
 	t.Helper()
-	m.sh(t, "pkill -x bramblectl || true; rm -f /run/watch; (bramblectl -o json watch > /run/watch 2>&1 &)")
+	m.sh(t, `pkill -x bramblectl || true; rm -f /run/watch*
+({ bramblectl -o json watch | tee /run/watch | grep --line-buffered -o '"kind":"EVENT_KIND_FLAG_RAISED"[^}]*"flag":"[A-Z_]*"'; } > /run/watch.raised 2>&1 &)`)
 	m.took(t, ":", "[ -s /run/watch ]", 5*time.Second)
 	t.Cleanup(func() { m.sh(t, "pkill -x bramblectl") })
 }
 
 // risen is the condition that the watch has seen so many rises of a flag.
 func risen(flag agentv1.Flag, times int) string {
-	return fmt.Sprintf(`[ $(grep -o '"kind":"EVENT_KIND_FLAG_RAISED"[^}]*"flag":"%v"' /run/watch | wc -l) -ge %d ]`, flag, times)
+	return fmt.Sprintf(`[[ $(< /run/watch.raised) == %s ]]`, strings.Repeat(fmt.Sprintf(`*'"flag":"%v"'`, flag), times)+"*")
 }
 
 // Every flag of the firmware arrives as an event within 1.2 s, and so does a dip that is over before anybody looks.

@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/bramblemesh/bramble/host/board"
 	"github.com/bramblemesh/bramble/host/firmware"
 	"github.com/bramblemesh/bramble/host/gpio"
 	"github.com/bramblemesh/bramble/host/pwm"
@@ -33,10 +32,6 @@ func run(what string, args []string) error {
 	case "hello":
 		fmt.Println("hello")
 		return nil
-	case "board":
-		b, err := board.Read("")
-		fmt.Printf("%s, %s, %s\n", b.Model, b.SoC, b.Architecture)
-		return err
 	case "temperatures":
 		return temperatures()
 	case "throttling":
