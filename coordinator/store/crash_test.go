@@ -223,7 +223,7 @@ func checkImage(t *testing.T, path string, image []byte, n int) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	got, _, err := read(file)
+	got, err := read(file)
 	if err != nil || !reflect.DeepEqual(append([]Entry{}, got...), after(n)) {
 		t.Fatalf("after %d transactions: %d entries, %v", n, len(got), err)
 	}

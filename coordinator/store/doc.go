@@ -9,7 +9,8 @@
 //
 // Every entry is sealed: the file holds a digest over all buckets, keys and values, written in the same transaction. So
 // an entry that changed, vanished or came back, however the file was hurt, is damage and never a wrong decision. What a
-// seal inside the file cannot show is an old copy of the whole file in its place.
+// seal inside the file cannot show is an old copy of the whole file in its place, or a disk that said it had written the
+// last page of the last transaction and had not.
 //
 // Open never fails, panics or hangs because of what is in the file. Before bbolt maps the file into memory, where it
 // trusts each byte of it, this package has read every page that bbolt will follow. A damaged file is kept aside beside

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"os"
 	"strings"
 )
@@ -45,8 +46,8 @@ type meta struct{ root, pages, id uint64 }
 // newestMeta reads the meta pages of an open file.
 func newestMeta(file *os.File) (meta, error) {
 	data := make([]byte, 2*pageSize)
-	if _, err := file.ReadAt(data, 0); err != nil {
-		return meta{}, fmt.Errorf("meta pages: %w", err)
+	if err := readAt(file, data, 0); err != nil {
+		return meta{}, err
 	}
 	var metas [2]meta
 	for i := range metas {
@@ -83,34 +84,27 @@ type walk struct {
 
 // read takes the file's newest tree apart, believing nothing: where it finds no fault, bbolt follows only pages that are
 // in the file, of their kind, sorted, and in one place of the tree; and the entries are those that were written.
-func read(file *os.File) ([]Entry, meta, error) {
+func read(file *os.File) ([]Entry, error) {
 	newest, err := newestMeta(file)
 	if err != nil {
-		return nil, meta{}, err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return nil, meta{}, err
-	}
-	if uint64(info.Size())/pageSize < newest.pages {
-		return nil, meta{}, fmt.Errorf("%d bytes are left of %d pages", info.Size(), newest.pages)
+		return nil, err
 	}
 	w := &walk{file: file, pages: newest.pages, seen: map[uint64]bool{}}
 	root, err := w.page(newest.root)
 	if err != nil {
-		return nil, meta{}, err
+		return nil, err
 	}
 	if root.branch || len(root.elements) != 1 || !root.elements[0].bucket || string(root.elements[0].key) != bucketName {
-		return nil, meta{}, fmt.Errorf("page %d is not the root", newest.root)
+		return nil, fmt.Errorf("page %d is not the root", newest.root)
 	}
 	seal, err := w.bucket(root.elements[0].value)
 	if err != nil {
-		return nil, meta{}, err
+		return nil, err
 	}
 	if seal != w.seal {
-		return nil, meta{}, errors.New("the entries are not those that were sealed")
+		return nil, errors.New("the entries are not those that were sealed")
 	}
-	return w.entries, newest, nil
+	return w.entries, nil
 }
 
 // bucket reads all entries, and returns their seal.
@@ -143,9 +137,6 @@ func (w *walk) tree(id uint64, low, high string) error {
 	}
 	if !p.branch {
 		return w.leaf(p, low, high)
-	}
-	if len(p.elements) == 0 {
-		return fmt.Errorf("page %d has no branches", id)
 	}
 	for i, e := range p.elements {
 		to := high
@@ -183,8 +174,8 @@ func (w *walk) page(id uint64) (page, error) {
 		return page{}, fmt.Errorf("there is no page %d", id)
 	}
 	header := make([]byte, headerSize)
-	if _, err := w.file.ReadAt(header, int64(id)*pageSize); err != nil {
-		return page{}, fmt.Errorf("page %d: %w", id, err)
+	if err := readAt(w.file, header, id); err != nil {
+		return page{}, err
 	}
 	length := uint64(u32(header[12:])) + 1
 	if length > w.pages-id {
@@ -197,8 +188,8 @@ func (w *walk) page(id uint64) (page, error) {
 		w.seen[i] = true
 	}
 	data := make([]byte, length*pageSize)
-	if _, err := w.file.ReadAt(data, int64(id)*pageSize); err != nil {
-		return page{}, fmt.Errorf("page %d: %w", id, err)
+	if err := readAt(w.file, data, id); err != nil {
+		return page{}, err
 	}
 	p, err := takeApart(data)
 	if err != nil {
@@ -261,6 +252,18 @@ func takeApart(data []byte) (page, error) {
 		p.elements = append(p.elements, e)
 	}
 	return p, nil
+}
+
+// readAt fills data from the beginning of a page.
+func readAt(file *os.File, data []byte, id uint64) error {
+	_, err := file.ReadAt(data, int64(id)*pageSize)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the file ends before it")
+	}
+	if err != nil {
+		return fmt.Errorf("page %d: %w", id, err)
+	}
+	return nil
 }
 
 func u32(data []byte) uint32 { return binary.NativeEndian.Uint32(data) }

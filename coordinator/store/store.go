@@ -77,7 +77,7 @@ func (s *Store) open() error {
 
 // adopt goes on with a file that is open and locked, or puts a new one in its place.
 func (s *Store) adopt(file *os.File) error {
-	entries, _, err := read(file)
+	entries, err := read(file)
 	if err != nil {
 		defer release(file) // not before the new file has its name: until then this lock is all that keeps others away
 		return s.replace(file, err)
@@ -113,7 +113,7 @@ func openBolt(file *os.File) (db *bolt.DB, err error) {
 func (s *Store) Load() ([]Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entries, _, err := read(s.file)
+	entries, err := read(s.file)
 	if err != nil {
 		return nil, s.wrap(fmt.Errorf("load: %w; restart the coordinator, which keeps a damaged file aside", err))
 	}
