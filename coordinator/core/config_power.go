@@ -61,6 +61,8 @@ func (f *faults) power(cfg Config) {
 		f.duration(path+"Power.FenceLostAfter", n.Power.FenceLostAfter, 0, 7*24*time.Hour)
 		switch {
 		case !n.Power.Master:
+		case len(n.After) > 0:
+			f.add(path+"After", n.After, "must be empty: the master starts first and stops last")
 		case n.Rail:
 			f.add(path+"Power.Master", true, "must have no rail: the master would cut itself off")
 		case master != "":

@@ -58,6 +58,9 @@ func (c *Core) closed(n *node, reason string) {
 	} else if reason == "" {
 		reason = "its agent ended the stream"
 	}
+	if n.sequence > 0 && n.closed.IsZero() {
+		n.closed = c.now
+	}
 	lasted := n.sequence > 0 && c.now.Sub(n.linkSince) >= mostWindow
 	if lasted {
 		n.attempts = 0

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/power"
 )
 
 // Presence says how well a node is heard. The values are those of bramble.coordinator.v1.
@@ -37,6 +39,7 @@ const (
 // node is what is known of one board.
 type node struct {
 	cfg      NodeConfig
+	index    int         // in the Config
 	fans     []*fanState // that cool it
 	revision uint64
 
@@ -62,6 +65,16 @@ type node struct {
 	booting   time.Time    // until then it may be booting; zero when it is not
 	rose      time.Time    // when its rail went on, the last time that this explained a silence
 	rail      RailState    // RailNone until it was seen
+
+	machine             *power.Machine
+	spoke, closed       time.Time // when the machine was last told that it is heard; when its stream ended, until it is heard
+	silent, witnessed   bool      // the machine was told so
+	startWave, stopWave int       // its turn when the whole case starts, or stops
+	needs               []bool    // the nodes that it comes after, directly or not, by their index
+	sagged              bool      // an under-voltage that no start has heeded yet
+
+	dirty                    bool   // its record is to be written
+	persist, flying, pending uint64 // Persist: the newest, the one on its way to disk, and the one that waits for an acknowledgement
 }
 
 // hear takes one message.
@@ -95,6 +108,7 @@ func (c *Core) hear(n *node, m *Message) {
 		rejoined = m.Sequence == 1 && c.identify(n, m)
 		c.describe(n, m.Info, before)
 	}
+	c.listen(n, m)
 	for i := range m.Readings {
 		n.read(&m.Readings[i], before)
 	}
@@ -112,6 +126,9 @@ func (c *Core) identify(n *node, m *Message) bool {
 	before, now := n.info.BootID, m.Info.BootID
 	if before != now || len(m.Notices) == 0 {
 		// What was announced has been carried out, or was called off while nobody heard.
+		if before == now && n.announced != ShutdownUnspecified {
+			c.tell(n, power.Announced{Kind: power.AnnouncedCancelled, At: c.now})
+		}
 		n.announced, n.booting = ShutdownUnspecified, time.Time{}
 	}
 	if before == now {
@@ -127,6 +144,7 @@ func (c *Core) identify(n *node, m *Message) bool {
 // announce takes one notice of a shutdown.
 func (c *Core) announce(n *node, notice ShutdownNotice) {
 	at := c.now.Add(-max(notice.Age, 0))
+	c.tell(n, power.Announced{Kind: power.Announcement(notice.Kind), At: at})
 	text := ""
 	switch notice.Kind {
 	case ShutdownCancelled:
@@ -154,6 +172,7 @@ func (c *Core) announce(n *node, notice ShutdownNotice) {
 
 // observe takes the state of a node's rail.
 func (c *Core) observe(n *node, ev RailObserved) {
+	c.tell(n, power.RailSeen{On: ev.On, Err: ev.Err})
 	state, text := RailOff, "'s rail went off"
 	switch {
 	case ev.Err != nil:
@@ -194,6 +213,9 @@ func (c *Core) flag(n *node, m *Message, rejoined bool) {
 			continue
 		}
 		n.flags[e.Flag] = FlagState{Flag: e.Flag, Active: e.Active, Count: e.Count}
+		if e.Flag == FlagUnderVoltage {
+			c.sag(n)
+		}
 		c.edge(n, e, "")
 		c.supply(n)
 	}
@@ -221,6 +243,9 @@ func (c *Core) flag(n *node, m *Message, rejoined bool) {
 		if !s.Active {
 			c.edge(n, FlagEdge{Flag: s.Flag, Count: s.Count}, " while it was not heard")
 		}
+	}
+	if now[FlagUnderVoltage].Active != n.flags[FlagUnderVoltage].Active || now[FlagUnderVoltage].Count > n.flags[FlagUnderVoltage].Count {
+		c.sag(n)
 	}
 	n.flags = now
 }

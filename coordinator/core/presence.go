@@ -3,6 +3,8 @@ package core
 import (
 	"fmt"
 	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/power"
 )
 
 // judge brings a node's presence and its alarms to what they should be now.
@@ -83,6 +85,12 @@ func (c *Core) deadline(n *node) time.Time {
 	if n.holding(c.now) {
 		soon(n.booting)
 	}
+	if !n.silent {
+		soon(c.hushed(n))
+	}
+	if t, timed := n.machine.Next(); timed {
+		soon(t)
+	}
 	if until := c.stopped(n); n.announced == ShutdownPowerOff && c.now.Before(until) {
 		soon(until)
 	}
@@ -91,7 +99,7 @@ func (c *Core) deadline(n *node) time.Time {
 
 // away says why a node is known to be without power, or to be left alone; empty when it is not.
 func (c *Core) away(n *node) string {
-	if n.cfg.Maintenance {
+	if n.maintained() {
 		return "it is in maintenance"
 	}
 	return c.unpowered(n)
@@ -99,9 +107,15 @@ func (c *Core) away(n *node) string {
 
 // unpowered says why a node is known to be without power, or halted; empty when it is not.
 func (c *Core) unpowered(n *node) string {
-	switch {
+	switch state := n.machine.State(); {
 	case n.link == linkOpen && n.presence == PresenceLive:
 		return "" // who speaks is not without power
+	case state == power.StateFault && n.machine.Fault() != power.FaultNoBoot:
+		return "" // its rail does not do as it is told, whatever it reads
+	case state == power.StateProven, state == power.StateHalted, state == power.StateCutting && n.machine.Record().Latch != nil:
+		return "it has shut down"
+	case state == power.StateOff:
+		return "its rail is off"
 	case n.rail == RailOff:
 		return "its rail is off"
 	case n.announced == ShutdownPowerOff && (n.rail != RailOn || c.now.Before(c.stopped(n))):
@@ -109,6 +123,9 @@ func (c *Core) unpowered(n *node) string {
 	}
 	return ""
 }
+
+// maintained reports whether a person has taken the node out.
+func (n *node) maintained() bool { return n.machine.State() == power.StateMaintenance }
 
 // stopped is when a node that announced a power-off must have its rail off, if that is seen on.
 func (c *Core) stopped(n *node) time.Time { return c.since(n).Add(n.cfg.StopDeadline) }

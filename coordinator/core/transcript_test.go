@@ -48,7 +48,11 @@ type stage struct {
 	w   *world
 	out strings.Builder
 
-	quiet bool
+	quiet      bool
+	scenes     []func() // that set the boards before the start
+	remembers  bool
+	masterBoot string
+	ticket     uint64
 }
 
 func play(t *testing.T, script string) string {
@@ -75,6 +79,9 @@ func (s *stage) command(words []string) {
 		"rail": s.rail, "set": s.set, "wall": s.wall, "replay": s.replay, "sensors": s.sensors, "limit": s.limit, "call": s.call, "flood": s.flood, "show": s.show,
 	}[words[0]]
 	if do == nil {
+		do = s.powerCommand(words[0])
+	}
+	if do == nil {
 		s.t.Fatalf("unknown command %q", words[0])
 	}
 	do(words[1:])
@@ -95,7 +102,7 @@ func (s *stage) node(args []string) {
 		case "boot-deadline":
 			n.BootDeadline = s.duration(value)
 		default:
-			s.t.Fatalf("node: unknown %q", arg)
+			s.nodePower(&n, key, value)
 		}
 	}
 	s.cfg.Nodes = append(s.cfg.Nodes, n)
@@ -127,6 +134,7 @@ func (s *stage) start(args []string) {
 			s.say("%8.3fs  %s", at.Seconds(), line)
 		}
 	})
+	s.boards()
 	for _, name := range args {
 		s.w.agent(name).up = true
 	}

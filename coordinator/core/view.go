@@ -141,7 +141,8 @@ func (c *Core) viewNode(n *node) NodeView {
 		BootID: n.info.BootID, Reboots: n.reboots, AgentVersion: n.info.AgentVersion, Board: n.info.Board,
 		Measurements: make([]Measurement, len(n.sensors)),
 		Throttling:   Throttling{Source: n.source, Error: n.sourceErr},
-		Announced:    n.announced, Rail: n.rail, Maintenance: n.cfg.Maintenance, Capabilities: n.info.Capabilities,
+		Announced:    n.announced, Rail: n.rail, Maintenance: n.maintained(), Capabilities: n.info.Capabilities,
+		Power: c.viewPower(n), Master: n.cfg.Power.Master, DoneSignal: n.info.DoneSignal,
 	}
 	if n.presence != PresenceLive {
 		v.PresenceReason = c.why(n)

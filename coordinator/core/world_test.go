@@ -28,6 +28,13 @@ type world struct {
 	out    func(at time.Duration, line string)
 	heed   func(core.Event, []core.Effect) // sees every step; may be nil
 	check  func()                          // after each control tick; may be nil
+
+	timers  []timer
+	disk    *disk // nil: nothing is remembered
+	verbose bool  // says what is written
+	kill    func(place string) bool
+	lost    int // file systems
+	answers int
 }
 
 type agent struct {
@@ -50,6 +57,8 @@ type agent struct {
 	notices   []core.ShutdownNotice
 	announced core.ShutdownKind
 	rail      string // "", "on", "off", "error", "unseen"
+	railErr   error
+	board
 }
 
 type fanPort struct {
@@ -66,6 +75,7 @@ func newWorld(cfg core.Config, out func(time.Duration, string)) *world {
 			name: n.Name, boot: "1", celsius: []float64{45}, limit: 80,
 			sensors: []core.Sensor{{ID: 1, Name: "cpu-thermal", Kind: core.SensorSoC}},
 			next:    time.Duration(i+1) * 100 * time.Millisecond,
+			board:   board{wire: n.Name, bootFor: 20 * time.Second, stopFor: 6 * time.Second},
 		})
 	}
 	for _, f := range cfg.Fans {
@@ -75,6 +85,9 @@ func newWorld(cfg core.Config, out func(time.Duration, string)) *world {
 }
 
 func (w *world) start() error {
+	if w.disk != nil {
+		return w.open("master/1")
+	}
 	var err error
 	w.core, err = core.New(w.cfg, w.now())
 	return err
@@ -123,6 +136,13 @@ func (w *world) earliest() (time.Duration, func()) {
 		if a.dial > 0 {
 			sooner(a.dial, func() { w.answer(a) })
 		}
+	}
+	for i := len(w.timers) - 1; i >= 0; i-- {
+		sooner(w.timers[i].at, func() {
+			do := w.timers[i].do
+			w.timers = slices.Delete(w.timers, i, i+1)
+			do()
+		})
 	}
 	return at, do
 }
@@ -182,7 +202,7 @@ func (w *world) speak(a *agent) {
 		m.Age = 0 // it was not up at the time of that sample
 	}
 	if a.sequence == 1 {
-		m.Info = &core.NodeInfo{Name: cmp.Or(a.calls, a.name), BootID: a.boot, Sensors: a.sensors, Board: core.Board{LimitCelsius: a.limit}}
+		m.Info = &core.NodeInfo{Name: cmp.Or(a.calls, a.name), BootID: a.boot, Sensors: a.sensors, Board: core.Board{LimitCelsius: a.limit}, DoneSignal: a.signal}
 		m.Age = 0
 		if a.announced != core.ShutdownUnspecified {
 			a.notices = []core.ShutdownNotice{{Kind: a.announced}}
@@ -238,6 +258,8 @@ func (w *world) step(ev core.Event) {
 			w.step(core.FanWritten{Fan: e.Fan, Err: f.writeErr})
 		case core.Refuse:
 			w.out(w.at, "refused: "+e.Err.Error())
+		default:
+			w.carryOut(e)
 		}
 	}
 }

@@ -1,0 +1,327 @@
+package core_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/power"
+)
+
+// boardState is what a board really does, which the core can only guess.
+type boardState int
+
+const (
+	boardOff boardState = iota
+	boardBooting
+	boardUp
+	boardStopping
+	boardHalted
+)
+
+// board is the hardware of an agent: what its rail feeds and what raises its done line.
+type board struct {
+	real          bool // it is simulated, and not only talked about
+	state         boardState
+	life          int // counts what happened to it: timers of an earlier life do nothing
+	boots         int
+	bootFor       time.Duration
+	stopFor       time.Duration
+	signal        *core.DoneSignal
+	wire          string // whose input its line leads to
+	high          bool   // its own line
+	stuck         string // "high", "low"
+	hang, noBoot  bool   // in its shutdown; it never comes up
+	refuses, deaf bool   // its agent, to be asked; its answer is lost
+	welded        bool   // its rail feeds it whatever is switched
+	asked         []string
+	cuts          int
+}
+
+// timer is something that happens later.
+type timer struct {
+	at time.Duration
+	do func()
+}
+
+// disk is what a store has written.
+type disk struct {
+	entries map[string]core.Entry
+	fails   bool
+	damage  string
+	writes  int
+}
+
+// errDead is what a killed coordinator panics with.
+var errDead = errors.New("killed")
+
+func (w *world) later(d time.Duration, do func()) {
+	w.timers = append(w.timers, timer{w.at + d, do})
+}
+
+// alive is later, unless the board's life has changed by then.
+func (w *world) alive(a *agent, d time.Duration, do func()) {
+	life := a.life
+	w.later(d, func() {
+		if a.life == life {
+			do()
+		}
+	})
+}
+
+// feed is what a rail does to its board.
+func (w *world) feed(a *agent, on bool) {
+	a.rail = map[bool]string{true: "on", false: "off"}[on]
+	switch {
+	case !a.real:
+	case on && a.state == boardOff:
+		w.bootUp(a)
+	case !on && !a.welded && a.state != boardOff:
+		if a.state != boardHalted {
+			w.lost++
+			w.out(w.at, "LOST a file system: "+a.name+" was cut while it ran")
+		}
+		a.cuts++
+		a.life++
+		a.state, a.up = boardOff, false
+		a.hung = a.hung || a.open
+		w.drive(a, false)
+	}
+}
+
+func (w *world) bootUp(a *agent) {
+	a.life++
+	a.state = boardBooting
+	w.drive(a, false)
+	if a.noBoot {
+		return
+	}
+	w.alive(a, a.bootFor, func() {
+		a.boots++
+		a.state, a.up, a.boot, a.announced = boardUp, true, fmt.Sprintf("%s/%d", a.name, a.boots), core.ShutdownUnspecified
+	})
+}
+
+// shutDown is what a board's system does once it was told to.
+func (w *world) shutDown(a *agent, kind core.ShutdownKind) {
+	if a.state != boardUp {
+		return
+	}
+	a.life++
+	a.state, a.announced = boardStopping, kind
+	a.notices = append(a.notices, core.ShutdownNotice{Kind: kind})
+	if a.open && !a.dark {
+		w.speak(a)
+	}
+	w.alive(a, a.stopFor/2, func() {
+		a.up = false
+		w.end(a, "the agent stops")
+	})
+	if a.hang {
+		return
+	}
+	w.alive(a, a.stopFor, func() {
+		if kind == core.ShutdownReboot {
+			w.bootUp(a)
+			return
+		}
+		a.state = boardHalted
+		w.signalDone(a)
+	})
+}
+
+func (w *world) signalDone(a *agent) {
+	switch {
+	case a.signal == nil:
+	case a.signal.Mechanism == power.MechanismHelper:
+		w.drive(a, true)
+	default:
+		w.drive(a, true)
+		w.alive(a, 100*time.Millisecond, func() { w.drive(a, false) })
+		w.alive(a, 200*time.Millisecond, func() { w.drive(a, true) })
+		w.alive(a, 3200*time.Millisecond, func() { w.drive(a, false) }) // the driver gives up and the processor is reset
+	}
+}
+
+// drive sets a board's line, which the core sees where its wire ends.
+func (w *world) drive(a *agent, high bool) {
+	switch a.stuck {
+	case "high":
+		high = true
+	case "low":
+		high = false
+	}
+	if a.high == high {
+		return
+	}
+	a.high = high
+	if to := w.agent(a.wire); w.wired(to) {
+		w.step(core.LineObserved{Node: to.name, High: high, At: w.now(), Edge: true})
+	}
+}
+
+func (w *world) wired(a *agent) bool {
+	return slices.ContainsFunc(w.cfg.Nodes, func(n core.NodeConfig) bool { return n.Name == a.name && n.Power.Line })
+}
+
+// lines are the levels that a new coordinator reads first.
+func (w *world) lines() {
+	for _, a := range w.agents {
+		if to := w.agent(a.wire); w.wired(to) {
+			w.step(core.LineObserved{Node: to.name, High: a.high, At: w.now()})
+		}
+	}
+}
+
+// carryOut is what the shell does for the power effects.
+func (w *world) carryOut(e core.Effect) {
+	switch e := e.(type) {
+	case core.Store:
+		w.store(e)
+	case core.SwitchRail:
+		w.out(w.at, fmt.Sprintf("switch %s %s", e.Node, map[bool]string{true: "on", false: "off"}[e.On]))
+		w.reach("before the rail is switched")
+		a := w.agent(e.Node)
+		var err error
+		if a.railErr == nil {
+			w.feed(a, e.On)
+		} else {
+			err = a.railErr
+		}
+		w.reach("after the rail was switched")
+		w.step(core.RailWritten{Node: e.Node, On: e.On, Err: err})
+	case core.AskPowerOff:
+		w.ask(e.Node, e.Operation, "power off", core.ShutdownPowerOff)
+	case core.StopMaster:
+		w.ask(e.Node, e.Operation, "power off, as the last", core.ShutdownPowerOff)
+	case core.AskReboot:
+		w.ask(e.Node, e.Operation, "reboot", core.ShutdownReboot)
+	case core.AskPulse:
+		w.out(w.at, fmt.Sprintf("ask %s for a pulse of %s (%s)", e.Node, e.Width, e.Operation))
+		a := w.agent(e.Node)
+		w.alive(a, 20*time.Millisecond, func() { w.drive(a, true) })
+		w.alive(a, 20*time.Millisecond+e.Width, func() { w.drive(a, false) })
+		w.later(50*time.Millisecond+e.Width, func() { w.step(core.Pulsed{Node: e.Node, Operation: e.Operation}) })
+	case core.AcknowledgeDamage:
+		w.disk.damage = ""
+	case core.Answer:
+		w.answered(e)
+	}
+}
+
+// ask is the agent's answer to a request, which it does once for each operation.
+func (w *world) ask(name, operation, what string, kind core.ShutdownKind) {
+	w.out(w.at, fmt.Sprintf("ask %s to %s (%s)", name, what, operation))
+	w.reach("before the agent is asked")
+	a := w.agent(name)
+	core1 := w.core
+	w.later(50*time.Millisecond, func() {
+		answer := core.Answered{Node: name, Operation: operation}
+		key := operation + what
+		switch {
+		case !a.up || a.dark:
+			answer.Err, answer.Unsure = errors.New("connection refused"), true
+		case a.refuses:
+			answer.Err = errors.New("interactive authentication required")
+		case !slices.Contains(a.asked, key):
+			a.asked = append(a.asked, key)
+			w.shutDown(a, kind)
+			fallthrough
+		case a.deaf:
+			if a.deaf {
+				answer.Err, answer.Unsure = errors.New("the connection broke"), true
+			}
+		}
+		w.reach("before the agent's answer")
+		if w.core == core1 {
+			w.step(answer)
+		}
+	})
+}
+
+func (w *world) store(e core.Store) {
+	w.reach("before the write")
+	var err error
+	if w.disk.fails {
+		err = errors.New("no space left on device")
+	} else {
+		w.disk.writes++
+		var keys []string
+		for _, entry := range e.Entries {
+			key := entry.Bucket + "/" + entry.Key
+			if w.disk.entries[key] = entry; entry.Value == nil {
+				delete(w.disk.entries, key)
+				key = "-" + key
+			}
+			if entry.Bucket != "events" {
+				keys = append(keys, key)
+			}
+		}
+		if w.verbose {
+			w.out(w.at, "store "+strings.Join(keys, " "))
+		}
+	}
+	w.reach("after the write")
+	w.step(core.Stored{Number: e.Number, Err: err})
+}
+
+// reach is a place where the coordinator may be killed.
+func (w *world) reach(place string) {
+	if w.kill != nil && w.kill(place) {
+		panic(errDead)
+	}
+}
+
+func (w *world) answered(e core.Answer) {
+	w.reach("before the answer")
+	w.answers++
+	if e.Operation != nil {
+		w.out(w.at, fmt.Sprintf("answer %d: %s %s", e.Ticket, e.Operation.ID, e.Operation.State))
+	}
+	for _, p := range e.Plan {
+		w.out(w.at, fmt.Sprintf("  plan %d: %s: %s; %.2f A after it", p.Wave, p.Node, p.Action, p.CommittedAmperes))
+	}
+	if e.Operation == nil && e.Plan == nil {
+		w.out(w.at, fmt.Sprintf("answer %d: done", e.Ticket))
+	}
+}
+
+// open starts a coordinator that remembers, or does so again after it was killed. The master's boot has the given name.
+func (w *world) open(boot string) error {
+	if w.disk == nil {
+		w.disk = &disk{entries: map[string]core.Entry{}}
+	}
+	var kept []core.Entry
+	for _, e := range w.disk.entries {
+		kept = append(kept, e)
+	}
+	slices.SortFunc(kept, func(a, b core.Entry) int { return strings.Compare(a.Bucket+"/"+a.Key, b.Bucket+"/"+b.Key) })
+	var err error
+	w.core, err = core.Open(w.cfg, w.now(), power.Instant{BootID: boot, Boottime: w.at}, kept, w.disk.damage)
+	if err != nil {
+		return err
+	}
+	for _, a := range w.agents {
+		a.open, a.hung, a.dial = false, false, 0
+	}
+	w.step(core.Wake{})
+	w.lines()
+	return nil
+}
+
+// survive runs what a kill may end, and starts the coordinator again after it.
+func (w *world) survive(do func()) (killed bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			if err, ok := p.(error); !ok || !errors.Is(err, errDead) {
+				panic(p)
+			}
+			killed = true
+		}
+	}()
+	do()
+	return false
+}
