@@ -92,12 +92,6 @@ func (c *Coordinator) tick() {
 			c.step(time.Now(), core.FanMeasured{Fan: f.Name, RPM: rpm, Err: err})
 		}
 	}
-	for _, n := range c.cfg.Core.Nodes {
-		if n.Rail {
-			on, err := c.cfg.Hardware.Rails[n.Name].On()
-			c.step(time.Now(), core.RailObserved{Node: n.Name, On: on, Err: err})
-		}
-	}
 	clear(c.fresh)
 	c.step(time.Now(), core.Tick{})
 	c.keep()
@@ -111,6 +105,9 @@ func (c *Coordinator) take(l letter) {
 	if m, ok := l.event.(core.NodeMessage); ok {
 		m.Message.Age += now.Sub(l.received)
 		l.event = m
+	}
+	if l.reply != nil {
+		c.waiting[l.ticket] = l.reply
 	}
 	err := c.step(now, l.event)
 	if l.answer != nil {
@@ -133,8 +130,24 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 			c.logger.Debug("duty set", "fan", e.Fan, "duty", e.Fraction)
 			c.duties[e.Fan], c.fresh[e.Fan] = e.Fraction, true
 			c.drive(e.Fan)
+		case core.Store:
+			c.step(time.Now(), core.Stored{Number: e.Number, Err: c.write(e.Entries)})
+		case core.SwitchRail:
+			c.switchRail(e)
+		case core.AskPowerOff, core.AskReboot, core.AskPulse, core.StopMaster:
+			c.ask(effect)
+		case core.AcknowledgeDamage:
+			if err := c.acknowledge(); err != nil {
+				c.logger.Error("the acknowledgement could not be kept: after a restart it is asked for again", "error", err)
+			}
+		case core.Answer:
+			c.answer(e.Ticket, reply{answer: e})
 		case core.Refuse:
-			refusal = e.Err
+			if e.Ticket != 0 {
+				c.answer(e.Ticket, reply{err: e.Err})
+			} else {
+				refusal = e.Err
+			}
 		}
 	}
 	return refusal

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/power"
 	"github.com/bramblemesh/bramble/identity"
 )
 
@@ -34,6 +35,9 @@ type Config struct {
 	// ServerCredentials are for all Listeners but unix sockets. Without, New refuses a TCP listener that is not on
 	// loopback.
 	ServerCredentials credentials.TransportCredentials
+	// Clock reads this machine's boot identifier and CLOCK_BOOTTIME, so that deadlines in the Store outlast the coordinator.
+	// Nil: each run counts as a new boot.
+	Clock func() power.Instant
 	// Alive is called by the control loop after each complete tick, once a second: feed a watchdog with it. It must not
 	// block. Nil is none.
 	Alive func()
@@ -47,6 +51,10 @@ type Hardware struct {
 	Fans map[string]Fan
 	// Rails has one port for each node with a rail.
 	Rails map[string]Rail
+	// DoneLines has one port for each node with a done line.
+	DoneLines map[string]DoneLine
+	// Store is the memory that outlasts the coordinator. Nil is none: operations and proofs are forgotten with it.
+	Store Store
 }
 
 // Fan is the port of one fan. Its methods are called by one goroutine, never at the same time; while one of them hangs,
@@ -58,14 +66,6 @@ type Fan interface {
 	RPM() (float64, error)
 	// Safe leaves the fan so that it cools whatever happens next, mostly at full. It may be called more than once.
 	Safe() error
-}
-
-// Rail is the port of the switched feed of one node. A coordinator only observes it so far.
-type Rail interface {
-	// Set switches the rail.
-	Set(on bool) error
-	// On reports whether the rail is on.
-	On() (bool, error)
 }
 
 // Event is one numbered thing that happened in the case.
@@ -85,6 +85,7 @@ type Coordinator struct {
 	cfg    Config
 	logger hclog.Logger
 	links  map[string]*link
+	tracks map[string]*track
 	inbox  chan letter
 	ran    atomic.Bool
 	done   chan struct{} // closed when Run is about to return
@@ -93,6 +94,9 @@ type Coordinator struct {
 
 	duties map[string]float64 // last written, by fan; the control loop's
 	fresh  map[string]bool    // written in this tick; the control loop's
+
+	tickets atomic.Uint64         // given to what people ask
+	waiting map[uint64]chan reply // for the core's answer, by ticket; the control loop's
 
 	mu      sync.Mutex // guards what follows; never held during I/O
 	core    *core.Core
@@ -105,7 +109,9 @@ type Coordinator struct {
 type letter struct {
 	event    core.Event
 	received time.Time
-	answer   chan error // nil where none is awaited
+	answer   chan error // of a SetFan; nil otherwise
+	ticket   uint64     // of another wish; 0 otherwise
+	reply    chan reply // for that ticket
 }
 
 // New checks a Config and prepares a coordinator; it starts nothing. The error joins every fault, each with what is
@@ -119,6 +125,7 @@ func New(cfg Config) (*Coordinator, error) {
 	c := &Coordinator{
 		cfg: cfg, logger: cfg.Logger, links: map[string]*link{}, inbox: make(chan letter), done: make(chan struct{}),
 		room: make(chan struct{}, subscribers), panics: make(chan string, 1), duties: map[string]float64{}, fresh: map[string]bool{}, core: made, started: now,
+		tracks: map[string]*track{}, waiting: map[uint64]chan reply{},
 	}
 	if c.logger == nil {
 		c.logger = hclog.NewNullLogger()
@@ -127,7 +134,10 @@ func New(cfg Config) (*Coordinator, error) {
 		c.cfg.Dial = dial
 	}
 	for _, n := range cfg.Core.Nodes {
-		c.links[n.Name] = &link{node: n, attempts: make(chan time.Duration, 1)}
+		c.links[n.Name] = &link{node: n, attempts: make(chan time.Duration, 1), asks: make(chan ask, askRoom)}
+	}
+	for node, port := range cfg.Hardware.Rails {
+		c.tracks[node] = &track{node: node, port: port, sets: make(chan bool, setRoom)}
 	}
 	return c, nil
 }
@@ -135,7 +145,7 @@ func New(cfg Config) (*Coordinator, error) {
 // attached finds fans and rails without a port, and ports without a fan or a rail.
 func (cfg *Config) attached() error {
 	var faults []error
-	fans, rails := map[string]bool{}, map[string]bool{}
+	fans, rails, lines := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range cfg.Core.Fans {
 		if fans[f.Name] = true; cfg.Hardware.Fans[f.Name] == nil {
 			faults = append(faults, fmt.Errorf("fan %s: Hardware.Fans has no port of that name", f.Name))
@@ -144,6 +154,9 @@ func (cfg *Config) attached() error {
 	for _, n := range cfg.Core.Nodes {
 		if rails[n.Name] = n.Rail; n.Rail && cfg.Hardware.Rails[n.Name] == nil {
 			faults = append(faults, fmt.Errorf("node %s: it has a rail, and Hardware.Rails has no port of that name", n.Name))
+		}
+		if lines[n.Name] = n.Power.Line; n.Power.Line && cfg.Hardware.DoneLines[n.Name] == nil {
+			faults = append(faults, fmt.Errorf("node %s: it has a done line, and Hardware.DoneLines has no port of that name", n.Name))
 		}
 	}
 	for name := range cfg.Hardware.Fans {
@@ -154,6 +167,11 @@ func (cfg *Config) attached() error {
 	for name := range cfg.Hardware.Rails {
 		if !rails[name] {
 			faults = append(faults, fmt.Errorf("Hardware.Rails: %s: no node with a rail in Core has that name", name))
+		}
+	}
+	for name := range cfg.Hardware.DoneLines {
+		if !lines[name] {
+			faults = append(faults, fmt.Errorf("Hardware.DoneLines: %s: no node with a done line in Core has that name", name))
 		}
 	}
 	return errors.Join(faults...)
@@ -192,23 +210,34 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	defer cancel(nil)
 	defer func() { err = errors.Join(err, c.safe()) }()
 
-	c.begin(time.Now())
+	if err := c.begin(time.Now()); err != nil {
+		return err
+	}
 	for _, l := range c.links {
 		started.Go(func() { c.follow(ctx, l) })
+		started.Go(func() { c.converse(ctx, l) })
+	}
+	for _, t := range c.tracks {
+		started.Go(func() { c.operate(ctx, t) })
+	}
+	for node, line := range c.cfg.Hardware.DoneLines {
+		started.Go(func() { c.listen(ctx, node, line) })
 	}
 	var ready func()
 	server, ready = c.serve(&started, cancel)
 	return c.control(ctx, ready)
 }
 
-// begin starts the case's time anew: silence counts from Run on, not from New.
-func (c *Coordinator) begin(now time.Time) {
+// begin starts the case's time anew, from what the store keeps: silence counts from Run on, not from New.
+func (c *Coordinator) begin(now time.Time) error {
+	fresh, err := c.remember(now)
+	if err != nil {
+		return fmt.Errorf("what the last coordinator left behind: %w", err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started = now
-	if fresh, err := core.New(c.cfg.Core, now); err == nil {
-		c.core = fresh
-	}
+	c.started, c.core = now, fresh
+	return nil
 }
 
 // safe puts every fan into its safe state, whatever the others do.

@@ -34,10 +34,12 @@ const (
 type link struct {
 	node     core.NodeConfig
 	attempts chan time.Duration // one Connect of the core, with the time to wait
+	asks     chan ask           // calls to the agent, in order
 
 	mu      sync.Mutex
-	givenUp bool               // the attempt under way, also when it has not begun
-	cancel  context.CancelFunc // of the attempt under way
+	givenUp bool                       // the attempt under way, also when it has not begun
+	cancel  context.CancelFunc         // of the attempt under way
+	agent   agentv1.AgentServiceClient // while the stream is open
 }
 
 // connect begins an attempt. There is room in the channel: the attempt before was reported closed.
@@ -100,10 +102,12 @@ func (c *Coordinator) attempt(ctx context.Context, l *link, after time.Duration)
 		return oneLine(err.Error())
 	}
 	defer conn.Close()
-	stream, err := agentv1.NewAgentServiceClient(conn).Watch(ctx, &agentv1.WatchRequest{})
+	client := agentv1.NewAgentServiceClient(conn)
+	stream, err := client.Watch(ctx, &agentv1.WatchRequest{})
 	if err != nil {
 		return d.reason(err)
 	}
+	defer l.hold(client)()
 	c.tell(ctx, core.StreamOpened{Node: l.node.Name})
 	for {
 		m, err := stream.Recv()

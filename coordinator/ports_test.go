@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,10 +195,21 @@ func shortly(t *testing.T) context.Context {
 	return ctx
 }
 
-type fakeRail struct{ on bool }
+// fakeRail does as it is told, after a while.
+type fakeRail struct {
+	on   atomic.Bool
+	slow time.Duration // how long a write takes
+	sets atomic.Int32
+}
 
-func (r *fakeRail) Set(on bool) error { r.on = on; return nil }
-func (r *fakeRail) On() (bool, error) { return r.on, nil }
+func (r *fakeRail) Set(on bool) error {
+	time.Sleep(r.slow)
+	r.sets.Add(1)
+	r.on.Store(on)
+	return nil
+}
+
+func (r *fakeRail) On() (bool, error) { return r.on.Load(), nil }
 
 func TestRailThatIsOffIsNotSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -211,7 +223,7 @@ func TestRailThatIsOffIsNotSilence(t *testing.T) {
 		if n := tc.node("worker-1"); n.Rail != core.RailOff || n.PresenceReason != "its rail is off" || len(tc.Alarms()) > 0 || tc.duty() == 1 {
 			t.Errorf("rail %d, reason %q, alarms %v, fan %g", n.Rail, n.PresenceReason, tc.Alarms(), tc.duty())
 		}
-		rail.on = true
+		rail.on.Store(true)
 		tc.agent("worker-1").up(t)
 		tc.pass(7 * time.Second)
 		if n := tc.node("worker-1"); n.Rail != core.RailOn || n.Presence != core.PresenceLive {

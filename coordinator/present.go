@@ -22,6 +22,7 @@ func presentNode(v *core.NodeView, now time.Time) *coordinatorv1.Node {
 		},
 		Throttling:        &agentv1.Throttling{Source: agentv1.ThrottlingSource(v.Throttling.Source), Error: v.Throttling.Error},
 		AnnouncedShutdown: agentv1.ShutdownKind(v.Announced), Rail: coordinatorv1.RailState(v.Rail), Maintenance: v.Maintenance,
+		Power: presentPower(&v.Power, now), DoneSignal: presentSignal(v.DoneSignal), Master: v.Master,
 	}
 	if !v.SampledAt.IsZero() {
 		out.AgeMilliseconds = new(milliseconds(now, v.SampledAt))
@@ -100,6 +101,6 @@ func presentEvent(e *Event, now time.Time) *coordinatorv1.Event {
 	return &coordinatorv1.Event{
 		Number: e.Number, Kind: coordinatorv1.EventKind(e.Kind), Subject: e.Subject, Message: e.Message,
 		AgeMilliseconds: milliseconds(now, e.At), Alarm: coordinatorv1.AlarmKind(e.Alarm), Sensor: e.Sensor, Flag: agentv1.Flag(e.Flag),
-		Shutdown: agentv1.ShutdownKind(e.Shutdown),
+		Shutdown: agentv1.ShutdownKind(e.Shutdown), OperationId: e.Operation, PowerState: coordinatorv1.PowerState(e.Power),
 	}
 }

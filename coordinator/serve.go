@@ -61,7 +61,7 @@ func (c *Coordinator) serve(started *sync.WaitGroup, cancel context.CancelCauseF
 		s := c.newServer(tls, server.health)
 		server.servers = append(server.servers, s)
 		started.Go(func() {
-			if err := s.Serve(&porch{Listener: door.Listener(l), room: room}); err != nil {
+			if err := s.Serve(&porch{Listener: door.Listener(recognising{l}), room: room}); err != nil {
 				cancel(&listenerError{fmt.Errorf("listener %s: %w", l.Addr(), err)})
 			}
 		})

@@ -52,31 +52,41 @@ func (c *Coordinator) presentCase(now time.Time, fans bool) *coordinatorv1.GetCa
 	for _, a := range c.core.Alarms() {
 		out.Alarms = append(out.Alarms, presentAlarm(&a, now))
 	}
+	out.Supply, out.Store = presentSupply(c.core.Supply()), presentStore(c.core.StoreHealth())
+	out.Operations = c.presentRunning(now)
 	return out
 }
 
 func (s service) ListNodes(_ context.Context, request *coordinatorv1.ListNodesRequest) (*coordinatorv1.ListNodesResponse, error) {
+	nodes, err := s.named(request.GetNames())
+	if err != nil {
+		return nil, err
+	}
+	return &coordinatorv1.ListNodesResponse{Nodes: nodes}, nil
+}
+
+// named is the nodes of these names, in their order; none means all.
+func (s service) named(names []string) (out []*coordinatorv1.Node, _ error) {
 	nodes, now := s.c.Nodes(), time.Now()
-	out := &coordinatorv1.ListNodesResponse{}
-	if len(request.GetNames()) == 0 {
+	if len(names) == 0 {
 		for i := range nodes {
-			out.Nodes = append(out.Nodes, presentNode(&nodes[i], now))
+			out = append(out, presentNode(&nodes[i], now))
 		}
 		return out, nil
 	}
-	if most := len(nodes); len(request.GetNames()) > most+1 {
-		return nil, toStatus(fmt.Errorf("%d names: %w: this case has %d nodes", len(request.GetNames()), core.ErrInvalid, most))
+	if most := len(nodes); len(names) > most+1 {
+		return nil, toStatus(fmt.Errorf("%d names: %w: this case has %d nodes", len(names), core.ErrInvalid, most))
 	}
 	byName, known := map[string]*core.NodeView{}, make([]string, len(nodes))
 	for i := range nodes {
 		byName[nodes[i].Name], known[i] = &nodes[i], nodes[i].Name
 	}
-	for _, name := range request.GetNames() {
+	for _, name := range names {
 		n := byName[name]
 		if n == nil {
 			return nil, toStatus(fmt.Errorf("node %q: %w: this case has %s", name, core.ErrNotFound, strings.Join(known, ", ")))
 		}
-		out.Nodes = append(out.Nodes, presentNode(n, now))
+		out = append(out, presentNode(n, now))
 	}
 	return out, nil
 }
@@ -157,6 +167,7 @@ type watcher struct {
 	revision   uint64 // of the newest nodes and fans it has
 	event      uint64 // the newest it has
 	events     []Event
+	supply     core.SupplyView // as it was sent last
 }
 
 // next is the next message, or nil and what to wait for. due asks for a message even if nothing changed.
@@ -186,6 +197,7 @@ func (w *watcher) next(now time.Time, due bool) (*coordinatorv1.WatchResponse, <
 			}
 			seen(now)
 		}
+		w.power(m, now, seen)
 		w.revision = w.c.core.Revision()
 	}
 	var dropped uint64
@@ -197,7 +209,7 @@ func (w *watcher) next(now time.Time, due bool) (*coordinatorv1.WatchResponse, <
 		seen(w.events[i].At)
 		w.event = w.events[i].Number
 	}
-	if m.Case == nil && len(m.Nodes)+len(m.Fans)+len(m.Events) == 0 {
+	if m.Case == nil && len(m.Nodes)+len(m.Fans)+len(m.Events)+len(m.Operations) == 0 && m.Supply == nil {
 		if !due {
 			return nil, w.c.change(), nil
 		}
@@ -208,6 +220,24 @@ func (w *watcher) next(now time.Time, due bool) (*coordinatorv1.WatchResponse, <
 	return m, nil, nil
 }
 
+// power adds the operations and the supply to a message where they changed. The first message has them in its case.
+func (w *watcher) power(m *coordinatorv1.WatchResponse, now time.Time, seen func(time.Time)) {
+	supply := w.c.core.Supply()
+	if w.sequence > 0 {
+		for _, o := range w.c.core.Operations() {
+			if o.Revision > w.revision {
+				m.Operations = append(m.Operations, presentOperation(&o, now))
+				seen(now)
+			}
+		}
+		if supply != w.supply {
+			m.Supply = presentSupply(supply)
+			seen(now)
+		}
+	}
+	w.supply = supply
+}
+
 // toStatus is where errors become gRPC codes.
 func toStatus(err error) error {
 	code := codes.Internal
@@ -216,9 +246,13 @@ func toStatus(err error) error {
 		code = codes.NotFound
 	case errors.Is(err, core.ErrInvalid):
 		code = codes.InvalidArgument
-	case errors.Is(err, core.ErrReadOnly):
+	case errors.Is(err, core.ErrReadOnly), errors.Is(err, core.ErrForbidden):
 		code = codes.FailedPrecondition
-	case errors.Is(err, ErrNotRunning):
+	case errors.Is(err, core.ErrSupply):
+		code = codes.ResourceExhausted
+	case errors.Is(err, core.ErrBusy):
+		code = codes.Aborted
+	case errors.Is(err, ErrNotRunning), errors.Is(err, core.ErrStore):
 		code = codes.Unavailable
 	case behind, errors.Is(err, errCrowded):
 		code = codes.ResourceExhausted

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/power"
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 )
 
@@ -58,7 +59,21 @@ func info(n *agentv1.Node) *core.NodeInfo {
 			Source: oneLine(c.GetSource()), Detail: oneLine(c.GetDetail()),
 		})
 	}
+	out.DoneSignal = doneSignal(n.GetDoneSignal())
 	return out
+}
+
+// doneSignal is nil where the board has none.
+func doneSignal(s *agentv1.DoneSignal) *core.DoneSignal {
+	if s == nil {
+		return nil
+	}
+	delay := func(milliseconds uint32) time.Duration { return age(uint64(milliseconds)) }
+	return &core.DoneSignal{
+		Mechanism: narrow[power.Mechanism](s.GetMechanism()), Chip: oneLine(s.GetChip()), Line: s.GetLine(), ActiveLow: s.GetActiveLow(),
+		ActiveDelay: delay(s.GetActiveDelayMilliseconds()), InactiveDelay: delay(s.GetInactiveDelayMilliseconds()),
+		Timeout: delay(s.GetTimeoutMilliseconds()), Error: oneLine(s.GetError()),
+	}
 }
 
 // reading leaves NaN where there is no temperature, so that a sensor whose value is of another kind is not 0 degrees.

@@ -151,13 +151,3 @@ func hwmonOf(fan config.Fan, root string) pwm.HwmonConfig {
 	h := fan.Hwmon
 	return pwm.HwmonConfig{Root: root, Name: h.Name, Device: h.Device, PWM: h.PWM, Fan: h.Fan, TakeOver: h.TakeOver}
 }
-
-// unseenRail is a rail of which this version knows only that it is there. Asking the kernel for the line to read it would
-// change it: a pin in another function becomes an input when its request is closed (bcm2835_pmx_free).
-type unseenRail struct{}
-
-func (unseenRail) Set(bool) error { return errNoRails }
-
-func (unseenRail) On() (bool, error) { return false, errNoRails }
-
-var errNoRails = fmt.Errorf("this version neither reads nor switches rails: %w", errors.ErrUnsupported)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,6 +16,7 @@ import (
 	"github.com/bramblemesh/bramble/coordinator/core"
 	"github.com/bramblemesh/bramble/identity"
 	"github.com/bramblemesh/bramble/internal/daemon"
+	"github.com/bramblemesh/bramble/internal/keeper"
 )
 
 // run looks after the case until a signal.
@@ -70,25 +72,74 @@ func (c *cli) serve(ctx context.Context, cfg *config.Config, logger hclog.Logger
 	if err != nil {
 		return err
 	}
+	kept, err := c.power(&live, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.memory()) }()
 	live.Alive = alive(cfg, logger)
 	coordinator, err := coordinator.New(live)
 	if err != nil {
 		return err
 	}
-	var tachs sync.WaitGroup
-	defer tachs.Wait()
-	ctx, cancel := context.WithCancel(ctx)
+	return work(ctx, coordinator, fans, kept, logger)
+}
+
+// work runs the coordinator and what goes beside it until a signal, and then until everything has been left in order.
+func work(asked context.Context, c *coordinator.Coordinator, fans []*port, kept kept, logger hclog.Logger) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(asked))
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel()
 	for _, p := range fans {
 		if p.tach != nil {
-			tachs.Go(func() {
+			beside.Go(func() {
 				if err := p.tach.Run(ctx); err != nil {
 					logger.Error("tach ended", "fan", p.fan.Name, "error", err)
 				}
 			})
 		}
 	}
-	return coordinator.Run(ctx)
+	if kept.lines != nil {
+		beside.Go(func() { kept.lines.Run(ctx, logger) })
+	}
+	beside.Go(func() {
+		leave(asked.Done(), ctx, c, kept.rails, logger)
+		cancel()
+	})
+	return c.Run(ctx)
+}
+
+// kept is what outlives this process, and how much there is to leave in order.
+type kept struct {
+	lines  *keeper.Store // nil without rails and done lines
+	memory func() error  // closes the store
+	rails  int
+}
+
+// power connects rails, done lines and memory. A case without rails and done lines has none of them.
+func (c *cli) power(live *coordinator.Config, cfg *config.Config, logger hclog.Logger) (k kept, err error) {
+	k.memory = func() error { return nil }
+	if len(cfg.Hardware.Rails)+len(cfg.Hardware.DoneLines) == 0 {
+		return k, nil
+	}
+	k.rails = len(cfg.Hardware.Rails)
+	if k.lines, err = keeper.Open(c.below("rails.sock")); err != nil {
+		logger.Warn("what an earlier run kept of the rails could not be asked for; they are taken over as they are", "error", err)
+	}
+	warnings, err := wire(live, cfg, k.lines)
+	for _, w := range warnings {
+		logger.Warn("power", "error", w)
+	}
+	if err != nil {
+		return k, err
+	}
+	live.Clock = c.clock
+	live.Hardware.Store, k.memory, err = remember(filepath.Join("/", c.machine, cfg.State))
+	if err != nil {
+		logger.Error("operations and proofs cannot be kept, so nothing will be switched", "error", err)
+	}
+	return k, nil
 }
 
 // hardware is what the map says: the fans, which alone have a safe state that somebody must bring them to. No fans is an
@@ -116,9 +167,9 @@ func identify(live *coordinator.Config, cfg *config.Config, logger hclog.Logger)
 	return nil
 }
 
-// attach connects fans and rails to this machine. It also returns what was opened when it fails.
+// attach connects fans to this machine. It also returns what was opened when it fails.
 func (c *cli) attach(ctx context.Context, live *coordinator.Config, cfg *config.Config, logger hclog.Logger) ([]*port, error) {
-	live.Hardware = coordinator.Hardware{Fans: map[string]coordinator.Fan{}, Rails: map[string]coordinator.Rail{}}
+	live.Hardware.Fans = map[string]coordinator.Fan{}
 	var fans []*port
 	for _, f := range cfg.Hardware.Fans {
 		p, err := newPort(f, c.machine)
@@ -130,11 +181,6 @@ func (c *cli) attach(ctx context.Context, live *coordinator.Config, cfg *config.
 		}
 		fans = append(fans, p)
 		live.Hardware.Fans[f.Name] = p
-	}
-	for _, n := range cfg.Core.Nodes {
-		if n.Rail {
-			live.Hardware.Rails[n.Name] = unseenRail{}
-		}
 	}
 	return fans, nil
 }

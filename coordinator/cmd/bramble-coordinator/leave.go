@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/bramblemesh/bramble/coordinator"
+	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/host/systemd"
+	"github.com/bramblemesh/bramble/internal/daemon"
+)
+
+const (
+	// stateWait is how long systemd may take to say whether the machine goes down.
+	stateWait = 3 * time.Second
+	// grant is how much time is asked for at a time, and asking how often: a worker that hangs must not make systemd kill
+	// this process while it still follows the others.
+	grant  = 30 * time.Second
+	asking = 10 * time.Second
+)
+
+// leave ends the coordinator once a signal has asked for it. If the whole machine goes down, the workers are stopped
+// first, in order, while there is a network: where the rails fall with this machine, they would be cut while running.
+func leave(asked <-chan struct{}, over context.Context, c *coordinator.Coordinator, rails int, logger hclog.Logger) {
+	select {
+	case <-asked:
+	case <-over.Done():
+		return
+	}
+	if rails == 0 || !goingDown(over, logger) {
+		return
+	}
+	answer, err := c.Request(over, core.Request{
+		Kind: core.OperationStopCase, By: "this machine's shutdown", Reason: "the machine that switches the workers goes down", Shutdown: true,
+	})
+	if err != nil {
+		logger.Error("the workers are not stopped before this machine goes down", "error", err)
+		return
+	}
+	if answer.Operation == nil {
+		return
+	}
+	logger.Info("this machine goes down: stopping the workers first", "operation", answer.Operation.ID)
+	follow(over, c, answer.Operation.ID, logger)
+}
+
+// goingDown asks systemd. One that cannot be asked is taken not to shut down: a restart of the service must never stop
+// the workers.
+func goingDown(ctx context.Context, logger hclog.Logger) bool {
+	ctx, cancel := context.WithTimeout(ctx, stateWait)
+	defer cancel()
+	down, err := systemd.GoingDown(ctx)
+	if err != nil {
+		logger.Warn("systemd does not say whether this machine goes down; the workers are left as they are", "error", err)
+	}
+	return down
+}
+
+// follow reports an operation until it has ended, and keeps systemd patient.
+func follow(ctx context.Context, c *coordinator.Coordinator, id string, logger hclog.Logger) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	patience := make(chan struct{})
+	go func() {
+		defer close(patience)
+		ticker := time.NewTicker(asking)
+		defer ticker.Stop()
+		for {
+			daemon.Extend(logger, grant)
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	defer func() { cancel(); <-patience }()
+	told := ""
+	for o, err := range c.WatchOperation(ctx, id) {
+		if err != nil {
+			logger.Error("the stop of the workers is not followed any more", "operation", id, "error", err)
+			return
+		}
+		if line := progress(o); line != told {
+			told = line
+			logger.Info("stopping the workers", "operation", id, "state", line)
+			daemon.Status(logger, "stopping the workers: "+line)
+		}
+		if o.State == core.OperationFailed {
+			logger.Error("a worker is not known to be off", "operation", id, "reason", o.Message)
+		}
+	}
+}
+
+// progress is how far each node is, in one line.
+func progress(o core.OperationView) string {
+	parts := make([]string, len(o.Steps))
+	for i, s := range o.Steps {
+		parts[i] = fmt.Sprintf("%s %s", s.Node, s.State)
+		if n := len(s.Milestones); n > 0 && s.State == core.StepRunning {
+			parts[i] = s.Node + " " + s.Milestones[n-1].Name
+		}
+	}
+	return strings.Join(parts, ", ")
+}
