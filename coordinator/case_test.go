@@ -178,7 +178,11 @@ type fakeAgent struct {
 	broken  atomic.Bool  // its sensor fails
 	skip    atomic.Int32 // how much too far the next sequence number is
 
+	signal   *agentv1.DoneSignal
+	powerOff func() // what the system does once it accepted
+
 	mu       sync.Mutex
+	asked    []string // the operations of PowerOff
 	boot     string
 	dark     bool
 	listener *bufconn.Listener
@@ -250,6 +254,7 @@ func (a *fakeAgent) Watch(_ *agentv1.WatchRequest, stream grpc.ServerStreamingSe
 			{Id: 1, Name: "cpu-thermal", Kind: agentv1.SensorKind_SENSOR_KIND_SOC_TEMPERATURE},
 			{Id: 2, Name: "eth0", Kind: agentv1.SensorKind_SENSOR_KIND_LINK_SPEED},
 		},
+		DoneSignal: a.signal,
 	}}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -274,6 +279,16 @@ func (a *fakeAgent) Watch(_ *agentv1.WatchRequest, stream grpc.ServerStreamingSe
 			return stream.Context().Err()
 		}
 	}
+}
+
+func (a *fakeAgent) PowerOff(_ context.Context, r *agentv1.PowerOffRequest) (*agentv1.PowerOffResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = append(a.asked, r.GetOperationId())
+	if a.powerOff != nil {
+		a.powerOff()
+	}
+	return &agentv1.PowerOffResponse{}, nil
 }
 
 // fakeFan turns as it is told.

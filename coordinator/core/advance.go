@@ -93,6 +93,9 @@ func (c *Core) turn(o *operation, s *step) string {
 	if s.node.cfg.Power.Master {
 		return c.mastersTurn(o, s)
 	}
+	if s.node.machine.State() == power.StateUnknown {
+		return "the coordinator has just started and still observes it"
+	}
 	if task := s.node.machine.Task(); task.Kind != power.TaskNone && task.Operation != o.id {
 		return task.Operation + " is not through with it"
 	}

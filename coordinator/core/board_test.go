@@ -55,9 +55,6 @@ type disk struct {
 	writes  int
 }
 
-// errDead is what a killed coordinator panics with.
-var errDead = errors.New("killed")
-
 func (w *world) later(d time.Duration, do func()) {
 	w.timers = append(w.timers, timer{w.at + d, do})
 }
@@ -79,6 +76,7 @@ func (w *world) feed(a *agent, on bool) {
 	case !a.real:
 	case on && a.state == boardOff:
 		w.bootUp(a)
+		w.weigh()
 	case !on && !a.welded && a.state != boardOff:
 		if a.state != boardHalted {
 			w.lost++
@@ -89,6 +87,24 @@ func (w *world) feed(a *agent, on bool) {
 		a.state, a.up = boardOff, false
 		a.hung = a.hung || a.open
 		w.drive(a, false)
+	}
+}
+
+// weigh compares what the boards draw at most with what the supply gives.
+func (w *world) weigh() {
+	sum := w.cfg.Supply.FixedAmperes
+	for i, n := range w.cfg.Nodes {
+		switch w.agents[i].state {
+		case boardOff:
+		case boardBooting:
+			sum += n.BootPeakAmperes
+		default:
+			sum += n.MaximumAmperes
+		}
+	}
+	if limit := w.cfg.Supply.LimitAmperes; limit > 0 && sum > limit+1e-9 {
+		w.excesses++
+		w.out(w.at, fmt.Sprintf("EXCESS: %.2f A of %.2f A", sum, limit))
 	}
 }
 
@@ -183,16 +199,16 @@ func (w *world) carryOut(e core.Effect) {
 		w.store(e)
 	case core.SwitchRail:
 		w.out(w.at, fmt.Sprintf("switch %s %s", e.Node, map[bool]string{true: "on", false: "off"}[e.On]))
-		w.reach("before the rail is switched")
+		if w.reach("before the rail is switched") {
+			return
+		}
 		a := w.agent(e.Node)
-		var err error
 		if a.railErr == nil {
 			w.feed(a, e.On)
-		} else {
-			err = a.railErr
 		}
-		w.reach("after the rail was switched")
-		w.step(core.RailWritten{Node: e.Node, On: e.On, Err: err})
+		if !w.reach("after the rail was switched") {
+			w.step(core.RailWritten{Node: e.Node, On: e.On, Err: a.railErr})
+		}
 	case core.AskPowerOff:
 		w.ask(e.Node, e.Operation, "power off", core.ShutdownPowerOff)
 	case core.StopMaster:
@@ -215,9 +231,10 @@ func (w *world) carryOut(e core.Effect) {
 // ask is the agent's answer to a request, which it does once for each operation.
 func (w *world) ask(name, operation, what string, kind core.ShutdownKind) {
 	w.out(w.at, fmt.Sprintf("ask %s to %s (%s)", name, what, operation))
-	w.reach("before the agent is asked")
-	a := w.agent(name)
-	core1 := w.core
+	if w.reach("before the agent is asked") {
+		return
+	}
+	a, asker := w.agent(name), w.core
 	w.later(50*time.Millisecond, func() {
 		answer := core.Answered{Node: name, Operation: operation}
 		key := operation + what
@@ -235,15 +252,16 @@ func (w *world) ask(name, operation, what string, kind core.ShutdownKind) {
 				answer.Err, answer.Unsure = errors.New("the connection broke"), true
 			}
 		}
-		w.reach("before the agent's answer")
-		if w.core == core1 {
+		if w.core == asker && !w.reach("before the agent's answer") {
 			w.step(answer)
 		}
 	})
 }
 
 func (w *world) store(e core.Store) {
-	w.reach("before the write")
+	if w.reach("before the write") {
+		return
+	}
 	var err error
 	if w.disk.fails {
 		err = errors.New("no space left on device")
@@ -264,20 +282,31 @@ func (w *world) store(e core.Store) {
 			w.out(w.at, "store "+strings.Join(keys, " "))
 		}
 	}
-	w.reach("after the write")
-	w.step(core.Stored{Number: e.Number, Err: err})
-}
-
-// reach is a place where the coordinator may be killed.
-func (w *world) reach(place string) {
-	if w.kill != nil && w.kill(place) {
-		panic(errDead)
+	if !w.reach("after the write") {
+		w.step(core.Stored{Number: e.Number, Err: err})
 	}
 }
 
+// reach is a place where the coordinator may be killed, and reports whether it was. It is back after three seconds.
+func (w *world) reach(place string) bool {
+	if w.dead || w.kill == nil || !w.kill(place) {
+		return w.dead
+	}
+	w.dead = true
+	w.out(w.at, "KILLED "+place)
+	w.later(3*time.Second, func() {
+		if err := w.open("master/1"); err != nil {
+			panic(err)
+		}
+	})
+	return true
+}
+
 func (w *world) answered(e core.Answer) {
-	w.reach("before the answer")
-	w.answers++
+	if w.reach("before the answer") {
+		return
+	}
+	w.answers[e.Ticket] = e
 	if e.Operation != nil {
 		w.out(w.at, fmt.Sprintf("answer %d: %s %s", e.Ticket, e.Operation.ID, e.Operation.State))
 	}
@@ -307,21 +336,8 @@ func (w *world) open(boot string) error {
 	for _, a := range w.agents {
 		a.open, a.hung, a.dial = false, false, 0
 	}
+	w.dead = false
 	w.step(core.Wake{})
 	w.lines()
 	return nil
-}
-
-// survive runs what a kill may end, and starts the coordinator again after it.
-func (w *world) survive(do func()) (killed bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			if err, ok := p.(error); !ok || !errors.Is(err, errDead) {
-				panic(p)
-			}
-			killed = true
-		}
-	}()
-	do()
-	return false
 }

@@ -125,7 +125,7 @@ func (c *Core) viewOperation(o *operation) OperationView {
 	for i, s := range o.Steps {
 		v.Steps[i] = StepView{Node: s.Node, State: s.State, Message: s.Message, Milestones: make([]MilestoneView, len(s.Milestones))}
 		if s.State == StepRunning && s.node != nil {
-			v.Steps[i].Message = s.node.machine.State().String() + ": " + s.node.machine.Explain()
+			v.Steps[i].Message = s.node.machine.Explain()
 			if s.node.machine.State() == power.StateQueued && c.waiting != "" {
 				v.Steps[i].Message = c.waiting
 			}

@@ -42,8 +42,10 @@ func (c *Core) outline(o *operation, n *node) (*step, string, error) {
 	if other, _ := c.holder(n.cfg.Name); other != nil {
 		return s, "wait for " + other.id + ", then shut down", nil // only before the master goes down
 	}
-	err := n.machine.May(event(o, s.Task))
-	return s, n.action(s), refusal(err)
+	if n.machine.State() == power.StateUnknown {
+		return s, "observe it, then " + n.action(s), nil // a coordinator that has just started refuses nobody for it
+	}
+	return s, n.action(s), refusal(n.machine.May(event(o, s.Task)))
 }
 
 // event is a task for a machine.

@@ -112,7 +112,7 @@ func (c *Core) unpowered(n *node) string {
 		return "" // who speaks is not without power
 	case state == power.StateFault && n.machine.Fault() != power.FaultNoBoot:
 		return "" // its rail does not do as it is told, whatever it reads
-	case state == power.StateProven, state == power.StateHalted, state == power.StateCutting && n.machine.Record().Latch != nil:
+	case n.ended(state):
 		return "it has shut down"
 	case state == power.StateOff:
 		return "its rail is off"
@@ -122,6 +122,20 @@ func (c *Core) unpowered(n *node) string {
 		return "it announced that it powers off"
 	}
 	return ""
+}
+
+// ended reports whether a node has shut down, as far as its power's state tells, and was not heard since.
+func (n *node) ended(state power.State) bool {
+	switch state {
+	case power.StateProven, power.StateHalted:
+	case power.StateCutting:
+		if n.machine.Record().Latch == nil {
+			return false
+		}
+	default:
+		return false
+	}
+	return !n.sampled.After(n.machine.Since())
 }
 
 // maintained reports whether a person has taken the node out.

@@ -29,12 +29,14 @@ type world struct {
 	heed   func(core.Event, []core.Effect) // sees every step; may be nil
 	check  func()                          // after each control tick; may be nil
 
-	timers  []timer
-	disk    *disk // nil: nothing is remembered
-	verbose bool  // says what is written
-	kill    func(place string) bool
-	lost    int // file systems
-	answers int
+	timers   []timer
+	disk     *disk // nil: nothing is remembered
+	verbose  bool  // says what is written
+	kill     func(place string) bool
+	dead     bool // the coordinator was killed
+	lost     int  // file systems
+	excesses int  // of the supply
+	answers  map[uint64]core.Answer
 }
 
 type agent struct {
@@ -69,7 +71,7 @@ type fanPort struct {
 }
 
 func newWorld(cfg core.Config, out func(time.Duration, string)) *world {
-	w := &world{cfg: cfg, base: time.Now(), out: out}
+	w := &world{cfg: cfg, base: time.Now(), out: out, answers: map[uint64]core.Answer{}}
 	for i, n := range cfg.Nodes {
 		w.agents = append(w.agents, &agent{
 			name: n.Name, boot: "1", celsius: []float64{45}, limit: 80,
@@ -130,7 +132,9 @@ func (w *world) earliest() (time.Duration, func()) {
 			at, do = t, f
 		}
 	}
-	sooner(w.core.Next().Sub(w.base), func() { w.step(core.Wake{}) })
+	if !w.dead {
+		sooner(w.core.Next().Sub(w.base), func() { w.step(core.Wake{}) })
+	}
 	for _, a := range w.agents {
 		sooner(a.next, func() { w.sample(a) })
 		if a.dial > 0 {
@@ -231,6 +235,9 @@ func (w *world) end(a *agent, reason string) {
 
 // step is the shell: it does what the core says, and says what it did.
 func (w *world) step(ev core.Event) {
+	if w.dead {
+		return
+	}
 	effects := slices.Clone(w.core.Step(w.now(), ev))
 	if w.heed != nil {
 		w.heed(ev, effects)
@@ -241,6 +248,9 @@ func (w *world) step(ev core.Event) {
 		}
 	}
 	for _, e := range effects {
+		if w.dead {
+			return
+		}
 		switch e := e.(type) {
 		case core.Connect:
 			w.agent(e.Node).dial = w.at + max(e.After, 1)

@@ -4,7 +4,8 @@ import "time"
 
 // Machine decides one node's power. It is not safe for concurrent use.
 type Machine struct {
-	cfg Config
+	cfg  Config
+	rows []row // the table
 
 	rec            Record
 	changed        bool   // rec is not what the last Persist carried
@@ -35,7 +36,7 @@ type Machine struct {
 // New returns a machine that knows only what it remembers: kept is the record that was last persisted, nil the first time.
 // It begins in StateUnknown and adopts what it observes. clock is the master's boot and its boottime at now.
 func New(cfg Config, kept *Record, now time.Time, clock Instant) *Machine {
-	m := &Machine{cfg: cfg.withDefaults(), clock: clock, base: now, now: now, state: StateUnknown, since: now, observed: now, stage: now}
+	m := &Machine{cfg: cfg.withDefaults(), rows: table[:], clock: clock, base: now, now: now, state: StateUnknown, since: now, observed: now, stage: now}
 	m.why = "the coordinator has just started"
 	if kept != nil {
 		m.rec = *kept
@@ -83,8 +84,8 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 
 // advance takes the first transition that the state, the event and the facts allow.
 func (m *Machine) advance(on kind) bool {
-	for i := range table {
-		r := &table[i]
+	for i := range m.rows {
+		r := &m.rows[i]
 		if !r.from.has(m.state) || r.on != always && r.on != on || r.holds != nil && !r.holds(m) {
 			continue
 		}

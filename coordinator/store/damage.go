@@ -89,7 +89,9 @@ func setAside(path string, file *os.File) (aside string, err error) {
 			if i < maxAside {
 				continue
 			}
-			err = errors.Join(os.Remove(aside), os.Link(path, aside))
+			if err = os.Remove(aside); err == nil {
+				err = os.Link(path, aside)
+			}
 		}
 		return aside, err
 	}
@@ -163,5 +165,6 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	defer folder.Close()
+	return folder.Sync()
 }

@@ -154,6 +154,68 @@ func TestLostWrite(t *testing.T) {
 	}
 }
 
+// TestNestedBranches has branches below branches say that they begin earlier than their parents say.
+func TestNestedBranches(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path)
+	var entries []Entry
+	for i := range 600 {
+		entries = append(entries, Entry{"event", fmt.Sprintf("%04d", 2*i), make([]byte, 1500)})
+	}
+	write(t, s, entries...)
+	closeNow(t, s)
+	file, image := openFile(t, path), readFile(t, path)
+	newest, err := newestMeta(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := usedBytes(t, file, newest)
+	firsts := map[string]bool{}
+	branches := 0
+	for id := 2; id < int(newest.pages); id++ {
+		p, err := takeApart(image[id*pageSize:][:pageSize])
+		if err != nil || !used[id*pageSize] || p.id != uint64(id) || !p.branch {
+			continue
+		}
+		branches++
+		at := id*pageSize + p.size // the first key stands behind all elements
+		for _, e := range p.elements {
+			at -= len(e.key)
+		}
+		last := at + len(p.elements[0].key) - 1
+		writeAt(t, file, last, image[last]-1)
+		if _, err := read(file); err != nil && strings.Contains(err.Error(), "not in order") {
+			firsts[string(p.elements[0].key)] = true
+		}
+		writeAt(t, file, last, image[last])
+	}
+	if branches < 3 || len(firsts) != branches-1 { // the topmost may say what it likes
+		t.Errorf("of %d branches, %d", branches, len(firsts))
+	}
+}
+
+// TestOverflow has each page of the tree claim the one behind it, which is another one of the tree or free.
+func TestOverflow(t *testing.T) {
+	path, _ := written(t, 150)
+	file, image := openFile(t, path), readFile(t, path)
+	newest, err := newestMeta(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := usedBytes(t, file, newest)
+	for id := 2; id < int(newest.pages); id++ {
+		at := id*pageSize + 12
+		if !used[at] || u64(image[id*pageSize:]) != uint64(id) {
+			continue
+		}
+		writeAt(t, file, at, image[at]+1)
+		if _, err := read(file); err == nil {
+			t.Errorf("page %d: no damage", id)
+		}
+		writeAt(t, file, at, image[at])
+	}
+}
+
 // TestShape changes what the seal does not cover, since all entries are still there: bbolt would lose its way, or not come
 // to an end.
 func TestShape(t *testing.T) {
@@ -366,11 +428,22 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// TestCannotBeKeptAside opens a file that is no store in a folder where nothing can be made: it stays, and is no store.
-func TestCannotBeKeptAside(t *testing.T) {
-	_, err := Open("/proc/self/comm")
-	if err == nil || !strings.HasPrefix(err.Error(), "state file /proc/self/comm: ") || strings.Contains(err.Error(), "\n") {
-		t.Error(err)
+// TestCannotBeReplaced opens damaged files where nothing can be made: they stay as they are, and are no store.
+func TestCannotBeReplaced(t *testing.T) {
+	path := newPath(t)
+	writeFile(t, path, []byte("junk"))
+	if err := os.Mkdir(path+".new", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/proc/self/comm": "cannot be kept aside", path: "a new one cannot be begun"} {
+		_, err := Open(path)
+		if err == nil || !strings.HasPrefix(err.Error(), "state file "+path+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Error(err)
+		}
+	}
+	remove(t, path+".new")
+	if d, is := open(t, path).Damage(); !is || string(readFile(t, d.File)) != "junk" || len(names(t, path)) != 2 {
+		t.Errorf("%v: %+v", is, d)
 	}
 }
 
