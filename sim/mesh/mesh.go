@@ -6,8 +6,7 @@
 // Agents live as long as their boards: they end with a shutdown or a cut of power and start again with a new boot id.
 // A board whose agent the case calls silent keeps its connections, and nothing passes through them.
 //
-// Virtual drives the coordinator's decisions and a case without agents, sockets or goroutines, as fast as the machine
-// allows and repeatable to the byte.
+// Package virtual has the same case without agents, sockets or goroutines, repeatable to the byte.
 package mesh
 
 import (
@@ -23,16 +22,9 @@ import (
 	"github.com/bramblemesh/bramble/agent"
 	"github.com/bramblemesh/bramble/coordinator"
 	"github.com/bramblemesh/bramble/coordinator/core"
-	"github.com/bramblemesh/bramble/coordinator/fan"
 	"github.com/bramblemesh/bramble/sim"
+	"github.com/bramblemesh/bramble/sim/virtual"
 )
-
-// FanName is what the only fan of a simulated case is called.
-const FanName = "rear"
-
-// SetPointCelsius is what the fan aims at unless the core's configuration says otherwise: the owner of the reference
-// case saw every board under 45 C at half speed under normal load.
-const SetPointCelsius = 45
 
 // look is how often the mesh looks which boards came up, went down or fell silent.
 const look = 100 * time.Millisecond
@@ -41,7 +33,7 @@ const look = 100 * time.Millisecond
 type Config struct {
 	// Case is the simulated case. Run ties it to the clock.
 	Case *sim.Case
-	// Core configures the coordinator. The zero value means CoreConfig of the case and the network.
+	// Core configures the coordinator. The zero value means virtual.CoreConfig of the case and the network.
 	Core core.Config
 	// Network carries the streams. nil means Memory.
 	Network Network
@@ -54,22 +46,6 @@ type Mesh struct {
 	cfg         Config
 	coordinator *coordinator.Coordinator
 	listener    net.Listener
-}
-
-// CoreConfig is the coordinator's configuration for a case: every board a node, the workers on their rails, one fan
-// that cools them all.
-func CoreConfig(c *sim.Case, address func(name string) string) core.Config {
-	sc := c.Config()
-	cfg := core.Config{Case: sc.Name, Version: "simulated", Seed: sc.Seed}
-	for _, board := range sc.Boards {
-		cfg.Nodes = append(cfg.Nodes, core.NodeConfig{Name: board.Name, Address: address(board.Name), Rail: board.Rail})
-	}
-	if !sc.Fan.Absent {
-		cfg.Fans = []core.FanConfig{{
-			Name: FanName, SetPointCelsius: SetPointCelsius, Tach: !sc.Fan.NoTach, Controller: fan.Config{},
-		}}
-	}
-	return cfg
 }
 
 // New makes a mesh. It listens for the coordinator's clients at once, so that a name that is taken is known before
@@ -85,7 +61,7 @@ func New(cfg Config) (*Mesh, error) {
 		cfg.Logger = hclog.NewNullLogger()
 	}
 	if cfg.Core.Nodes == nil {
-		cfg.Core = CoreConfig(cfg.Case, cfg.Network.Address)
+		cfg.Core = virtual.CoreConfig(cfg.Case, cfg.Network.Address)
 	}
 	listener, err := cfg.Network.Listen(CoordinatorSocket)
 	if err != nil {
@@ -148,7 +124,7 @@ func (m *Mesh) attend(ctx context.Context, board *sim.Board) error {
 		broken = make(chan error, 1)
 	)
 	for {
-		if up := agentUp(board); boot != "" && (!up || board.BootID() != boot) {
+		if up := board.AgentRuns(); boot != "" && (!up || board.BootID() != boot) {
 			if err := stop(); err != nil {
 				return err
 			}
@@ -169,18 +145,6 @@ func (m *Mesh) attend(ctx context.Context, board *sim.Board) error {
 			gate.set(true)
 			return stop()
 		}
-	}
-}
-
-// agentUp says whether a board's agent is there at all, frozen or not.
-func agentUp(board *sim.Board) bool {
-	switch board.State() {
-	case sim.StateRunning, sim.StateHung:
-		return true
-	case sim.StateStopping:
-		return !board.Silent()
-	default:
-		return false
 	}
 }
 

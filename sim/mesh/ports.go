@@ -4,6 +4,7 @@ import (
 	"github.com/bramblemesh/bramble/agent"
 	"github.com/bramblemesh/bramble/coordinator"
 	"github.com/bramblemesh/bramble/sim"
+	"github.com/bramblemesh/bramble/sim/virtual"
 )
 
 // boardPorts is a simulated board as an agent's hardware.
@@ -44,13 +45,18 @@ func (p boardPorts) Restore() error    { return p.board.SetLight(false) }
 
 // hardware is the case as the coordinator's pins see it.
 func hardware(c *sim.Case) coordinator.Hardware {
-	h := coordinator.Hardware{Fans: map[string]coordinator.Fan{}, Rails: map[string]coordinator.Rail{}}
+	h := coordinator.Hardware{
+		Fans: map[string]coordinator.Fan{}, Rails: map[string]coordinator.Rail{}, DoneLines: map[string]coordinator.DoneLine{},
+	}
 	if fan := c.Fan(); fan != nil {
-		h.Fans[FanName] = fan
+		h.Fans[virtual.FanName] = fan
 	}
 	for _, board := range c.Boards() {
 		if rail := c.Rail(board.Name()); rail != nil {
 			h.Rails[board.Name()] = rail
+		}
+		if line := c.DoneLine(board.Name()); line != nil {
+			h.DoneLines[board.Name()] = line
 		}
 	}
 	return h

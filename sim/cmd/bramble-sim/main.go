@@ -45,13 +45,14 @@ func command(ctx context.Context, args []string, t terminal) int {
 		Short: "Run a whole simulated case on this machine",
 		Example: `  bramble-sim run
   bramble-sim run --scenario silent-worker --for 30s --json
-  bramble-sim run --speed max --for 3h --scenario reference --json`,
+  bramble-sim run --speed max --for 3h --scenario reference --json
+  bramble-sim storm --seeds 1..1000`,
 	}
 	commandline.Prepare(root)
 	root.SetArgs(args)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	root.AddCommand(runCommand(t), scenariosCommand(t.out), versionCommand(t.out))
+	root.AddCommand(runCommand(t), stormCommand(t), scenariosCommand(t.out), versionCommand(t.out))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

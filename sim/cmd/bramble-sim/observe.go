@@ -118,7 +118,7 @@ func (o *observer) last(n int) []string {
 func (o *observer) finish() summary {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.recorder.finish(o.c.Now(), o.c.LostFileSystems())
+	return o.recorder.finish(o.c.Now(), o.c.Losses())
 }
 
 func hottest(n core.NodeView) (celsius float64, known bool) {

@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"time"
+
+	"github.com/bramblemesh/bramble/sim"
 )
 
 // summary is the last line of `run --json`. Seconds count from the start of the run, duties are 0 to 1. Fields are
@@ -16,6 +18,7 @@ type summary struct {
 	Fan             fanSummary    `json:"fan"`
 	Alarms          []alarmRecord `json:"alarms"`
 	LostFileSystems int           `json:"lost_file_systems"`
+	Losses          []lossRecord  `json:"losses"`
 }
 
 type nodeSummary struct {
@@ -40,6 +43,13 @@ type alarmRecord struct {
 	At      float64 `json:"at_seconds"`
 	Kind    string  `json:"kind"`
 	Subject string  `json:"subject"`
+}
+
+// lossRecord is one cut of a board's power with its file systems mounted.
+type lossRecord struct {
+	At    float64 `json:"at_seconds"`
+	Board string  `json:"board"`
+	By    string  `json:"by"` // rail, plug or mains
 }
 
 // interval is a span of the run. One that has not ended when the run does ends with it.
@@ -138,7 +148,7 @@ func (r *recorder) alarm(at time.Duration, kind, subject string) {
 }
 
 // finish ends every open interval and returns the whole.
-func (r *recorder) finish(at time.Duration, lostFileSystems int) summary {
+func (r *recorder) finish(at time.Duration, losses []sim.Loss) summary {
 	for i := range r.summary.Nodes {
 		r.presence(at, r.summary.Nodes[i].Name, false)
 	}
@@ -150,7 +160,10 @@ func (r *recorder) finish(at time.Duration, lostFileSystems int) summary {
 	}
 	r.summary.Fan.MinDuty, r.summary.Fan.MaxDuty = round4(r.summary.Fan.MinDuty), round4(r.summary.Fan.MaxDuty)
 	r.summary.Duration = seconds(at)
-	r.summary.LostFileSystems = lostFileSystems
+	r.summary.LostFileSystems, r.summary.Losses = len(losses), []lossRecord{}
+	for _, l := range losses {
+		r.summary.Losses = append(r.summary.Losses, lossRecord{seconds(l.At), l.Board, l.By.String()})
+	}
 	return r.summary
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/bramblemesh/bramble/sim"
 )
 
 func TestRecorderSumsUp(t *testing.T) {
@@ -22,7 +24,7 @@ func TestRecorderSumsUp(t *testing.T) {
 	r.fan(at(8), 1, 3000)
 	r.presence(at(9), "worker-1", false)
 
-	got, err := json.Marshal(r.finish(at(10), 1))
+	got, err := json.Marshal(r.finish(at(10), []sim.Loss{{Board: "worker-1", At: at(7), By: sim.CutByPlug}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func TestRecorderSumsUp(t *testing.T) {
 		`{"name":"worker-1","board":"Pi 3B+","samples":0,"min_celsius":null,"max_celsius":null,"stale_intervals":[{"from_seconds":4,"to_seconds":9}]}],` +
 		`"fan":{"min_duty":0.5,"max_duty":1,"mean_duty":0.799,"max_rpm":5412,"duty_changes":2,` +
 		`"full_intervals":[{"from_seconds":0,"to_seconds":2},{"from_seconds":8,"to_seconds":10}]},` +
-		`"alarms":[{"at_seconds":4,"kind":"node_stale","subject":"worker-1"}],"lost_file_systems":1}`
+		`"alarms":[{"at_seconds":4,"kind":"node_stale","subject":"worker-1"}],"lost_file_systems":1,"losses":[{"at_seconds":7,"board":"worker-1","by":"plug"}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

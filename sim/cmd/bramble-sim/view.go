@@ -117,6 +117,14 @@ func (v *view) key(key string) bool {
 		v.toggle(sim.Fault{Kind: sim.FaultSupplySag})
 	case "r":
 		v.did(board.Name(), "you rebooted it", board.Reboot())
+	case "p":
+		v.did(board.Name(), "you typed poweroff", board.PowerOff())
+	case "g":
+		v.toggle(sim.Fault{Kind: sim.FaultHungShutdown, Board: board.Name()})
+	case "d":
+		v.toggle(sim.Fault{Kind: sim.FaultDoneStuckLow, Board: board.Name()})
+	case "w":
+		v.toggle(sim.Fault{Kind: sim.FaultRailWelded, Board: board.Name()})
 	case "l":
 		load := 1.0
 		if board.Load() > 0.5 {
@@ -186,7 +194,7 @@ func (v *view) keys() string {
 	if len(broken) > 0 {
 		text += clip("broken: "+strings.Join(broken, ", "), v.width) + "\n"
 	}
-	text += clip(fmt.Sprintf("up/down: %s | s silence  x sensor  l load  r reboot", v.p.c.Boards()[v.selected].Name()), v.width) + "\n"
+	text += clip(fmt.Sprintf("up/down: %s | s silence  x sensor  l load  r reboot  p poweroff  g hung stop  d dead line  w welded rail", v.p.c.Boards()[v.selected].Name()), v.width) + "\n"
 	return text + clip("f fan  h hot room  v supply  m mend all  ? sockets  q quit", v.width)
 }
 

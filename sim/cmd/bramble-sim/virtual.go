@@ -5,8 +5,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/bramblemesh/bramble/coordinator/core"
-	"github.com/bramblemesh/bramble/sim/mesh"
+	"github.com/bramblemesh/bramble/sim/virtual"
 )
 
 // step is how often a run is looked at.
@@ -15,7 +14,7 @@ const step = 100 * time.Millisecond
 // virtual runs the plan in virtual time.
 func (p *plan) virtual(ctx context.Context) (summary, error) {
 	o := newObserver(p, p.lines)
-	v, err := mesh.NewVirtual(p.c, core.Config{}, o.hear)
+	v, err := virtual.New(virtual.Config{Case: p.c, Report: o.hear})
 	if err != nil {
 		return summary{}, err
 	}

@@ -1,0 +1,326 @@
+package storm
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/sim"
+)
+
+// effect sees what the coordinator wants done, before it is.
+func (w *world) effect(e core.Effect) {
+	w.counts.Effects++
+	switch e := e.(type) {
+	case core.Store:
+		for _, entry := range e.Entries {
+			w.dirty = w.dirty || entry.Bucket == "operations"
+		}
+		if w.trace != nil {
+			w.say("  writes %v", keys(e.Entries))
+		}
+	case core.Publish, core.Answer, core.Refuse, core.Connect, core.WriteDuty:
+	default:
+		if w.trace != nil {
+			w.say("  wants %T%+v", e, e)
+		}
+	}
+	if w.tamper.effect != nil {
+		w.tamper.effect(w, e)
+	}
+}
+
+func keys(entries []core.Entry) (all []string) {
+	for _, e := range entries {
+		all = append(all, e.Bucket+"/"+e.Key)
+	}
+	return all
+}
+
+// hear takes what the coordinator tells its subscribers.
+func (w *world) hear(r core.Report) {
+	if w.trace != nil {
+		w.say("  says %s: %s", r.Subject, r.Message)
+	}
+}
+
+// mayCut is asked before a pin falls: what is then lost is judged by why.
+func (w *world) mayCut(b *board) { b.forceable = w.forced(b) }
+
+// forced says whether somebody has asked for a cut without proof: a person, or the owner by a deadline.
+func (w *world) forced(b *board) bool {
+	p := b.cfg.Power
+	if p.FenceLostAfter > 0 && w.c.Now()-b.heard >= p.FenceLostAfter {
+		return true
+	}
+	for _, k := range w.wishes {
+		if k.refused || k.excused || !k.covers(b) || !k.stops() {
+			continue
+		}
+		if k.request.Force && !k.over && !k.forced[b.name] {
+			k.forced[b.name] = true
+			return true
+		}
+		if p.CutStuckAfter > 0 && w.c.Now()-k.begun >= p.CutStuckAfter {
+			return true
+		}
+	}
+	return false
+}
+
+// edge is a rail's pin that moved by the coordinator's doing.
+func (w *world) edge(b *board, on bool) {
+	w.say("rail of %s: %v", b.name, on)
+	if w.disk.Damage() != "" {
+		w.violate("the rail of %s moved although nobody has acknowledged that the memory was damaged", b.name)
+	}
+	if on {
+		w.counts.Rises++
+		w.rise(b)
+		return
+	}
+	w.counts.Cuts++
+	b.starting = false
+	if !b.forceable && !w.mayFall(b) {
+		w.violate("the rail of %s was cut for no reason", b.name)
+	}
+}
+
+// mayFall says whether a cut with proof has a cause: the board's system shut down, and somebody wanted the power off.
+func (w *world) mayFall(b *board) bool {
+	if !b.down {
+		return false
+	}
+	if b.cfg.Power.CutWhenHalted {
+		return true
+	}
+	for _, k := range w.wishes {
+		if k.covers(b) && k.stops() && !k.refused {
+			return true
+		}
+	}
+	return false
+}
+
+// rise wants a cause for a pin that rose, and room on the supply.
+func (w *world) rise(b *board) {
+	b.starting, b.down = true, false
+	if w.overdrawn() {
+		w.violate("with %s the supply is committed to %.3f A of %.3f", b.name, w.committed(), w.supply)
+	}
+	for _, k := range w.wishes {
+		if k.covers(b) && k.starts() && !k.refused && !k.excused && !k.over && !k.rose[b.name] {
+			k.rose[b.name] = true
+			return
+		}
+	}
+	if w.boots > b.outage && w.cfg.AfterOutage != "stay" {
+		b.outage = w.boots
+		return
+	}
+	w.violate("the rail of %s was switched on for no reason", b.name)
+}
+
+// committed is what the boards that have power may draw, in amperes: less than what a coordinator counts, which does not
+// know who has halted.
+func (w *world) committed() float64 {
+	sum := w.fixed
+	for i, n := range w.cfg.Nodes {
+		board := w.c.Boards()[i]
+		switch state := board.State(); {
+		case state == sim.StateOff || state == sim.StateHalted:
+		case i > 0 && w.boards[i-1].starting:
+			sum += n.BootPeakAmperes
+		default:
+			sum += n.MaximumAmperes
+		}
+	}
+	return sum
+}
+
+const rounding = 1e-9 // A
+
+func (w *world) overdrawn() bool { return w.supply > 0 && w.committed() > w.supply+rounding }
+
+// check holds the world against the promises.
+func (w *world) check() {
+	for e, more := w.events.Next(); more; e, more = w.events.Next() {
+		w.happened(e)
+	}
+	for _, b := range w.boards {
+		if !b.Silent() {
+			b.heard = w.c.Now()
+		} else if i := slices.Index(w.forge, b); i >= 0 {
+			w.forge = slices.Delete(w.forge, i, i+1)
+			w.fault(sim.Fault{Kind: sim.FaultDoneStuckHigh, Board: b.name})
+		}
+	}
+	if n := w.c.LostFileSystems(); n > w.losses {
+		for _, loss := range w.c.Losses()[w.losses:] {
+			w.lost(loss)
+		}
+		w.losses = n
+	}
+	if s := w.master.State(); s != sim.StateRunning && s != sim.StateStopping && w.shell.Core() != nil {
+		w.say("the master is %v, and the coordinator with it", s)
+		w.shell.Crash()
+		w.wakeMaster()
+	}
+	if w.dirty && w.shell.Core() != nil {
+		w.dirty = false
+		w.follow()
+	}
+}
+
+// wakeMaster has somebody put the master's plug back, who shut it down.
+func (w *world) wakeMaster() {
+	w.master.Plug(false)
+	w.master.Plug(true)
+	w.newBoot()
+}
+
+// happened takes what happened to a board.
+func (w *world) happened(e sim.Event) {
+	if w.trace != nil {
+		w.say("    %v", e)
+	}
+	b := w.board(e.Board)
+	if b == nil {
+		return
+	}
+	switch e.Kind {
+	case sim.EventPowerOff, sim.EventUnannounced:
+		b.down = true
+	case sim.EventCancelled, sim.EventReady, sim.EventRailOn, sim.EventBoot:
+		b.down = false
+	}
+	if e.Kind == sim.EventReady && b.starting {
+		b.starting = false
+		if w.overdrawn() {
+			w.violate("with %s up the supply is committed to %.3f A of %.3f", b.name, w.committed(), w.supply)
+		}
+	}
+}
+
+func (w *world) board(name string) *board {
+	for _, b := range w.boards {
+		if b.name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// lost judges a lost file system.
+func (w *world) lost(l sim.Loss) {
+	b := w.board(l.Board)
+	if l.By != sim.CutByRail || b != nil && b.forceable {
+		w.counts.Forced++
+		return
+	}
+	w.counts.Lost++
+	w.violate("%s lost its file systems", l.Board)
+}
+
+// follow asks how the operations are.
+func (w *world) follow() {
+	for _, k := range w.wishes {
+		if k.over || k.id == "" || k.excused {
+			continue
+		}
+		o, err := w.shell.Core().Operation(k.id)
+		if err != nil {
+			w.violate("%v is forgotten: %v", k, err)
+			return
+		}
+		for _, step := range o.Steps {
+			if b := w.board(step.Node); step.State == core.StepDone && b != nil && !k.done[step.Node] {
+				k.done[step.Node] = true
+				w.believe(k, b)
+			}
+		}
+		if o.State != core.OperationRunning {
+			k.over = true
+			w.counts.Operations[o.State.String()]++
+			w.say("%v is %v: %s", k, o.State, o.Message)
+		}
+	}
+}
+
+// believe wants a board to be as an operation says that it left it just now, unless something is broken about it.
+func (w *world) believe(k *wish, b *board) {
+	switch state := b.State(); k.request.Kind {
+	case core.OperationPowerOff, core.OperationStopCase:
+		if state != sim.StateOff && state != sim.StateHalted && !w.faulty(b) {
+			w.violate("%v says that it is done, and %s is %v", k, b.name, state)
+		}
+	case core.OperationPowerOn, core.OperationStartCase, core.OperationPowerCycle, core.OperationReboot:
+		if b.heard < k.begun {
+			w.violate("%v says that it is done, and %s has been silent since", k, b.name)
+		}
+	case core.OperationTestWiring:
+		if w.swapped(b) {
+			w.violate("%v says that it is done, and the line of %s is another's", k, b.name)
+		}
+	}
+}
+
+// faulty says whether something is broken about a board that may have deceived the coordinator.
+func (w *world) faulty(b *board) bool {
+	return slices.ContainsFunc(w.c.Faults(), func(f sim.Fault) bool { return f.Board == b.name || f.Other == b.name })
+}
+
+func (w *world) swapped(b *board) bool {
+	return slices.ContainsFunc(w.c.Faults(), func(f sim.Fault) bool {
+		return f.Kind == sim.FaultDoneSwapped && (f.Board == b.name || f.Other == b.name)
+	})
+}
+
+// open returns the operations that have not ended yet, as far as is known.
+func (w *world) open() (open []*wish) {
+	for _, k := range w.wishes {
+		if !k.over && !k.refused && !k.excused && k.id != "" {
+			open = append(open, k)
+		}
+	}
+	return open
+}
+
+// account wants an end of what may have been accepted without an answer.
+func (w *world) account() {
+	if w.broken != "" {
+		return
+	}
+	for _, o := range w.shell.Core().Operations() {
+		if o.State == core.OperationRunning && !w.until(o.ID) {
+			w.violate("operation %s, %v, does not end: %s", o.ID, o.Kind, o.Message)
+		}
+	}
+}
+
+// until waits for the end of an operation.
+func (w *world) until(id string) bool {
+	for range 1800 {
+		o, err := w.shell.Core().Operation(id)
+		if err != nil {
+			w.violate("operation %s is forgotten: %v", id, err)
+		}
+		if o.State != core.OperationRunning || w.broken != "" {
+			return true
+		}
+		w.pass(2 * time.Second)
+	}
+	return false
+}
+
+// began is told of every shutdown that a system begins for an operation.
+func (w *world) began(node, operation string) {
+	key := node + " " + operation
+	if w.shutdown[key] {
+		w.violate("%s shut down twice for operation %s", node, operation)
+	}
+	w.shutdown[key] = true
+	if b := w.board(node); b != nil && w.tamper.began != nil {
+		w.tamper.began(w, b)
+	}
+}
