@@ -172,7 +172,7 @@ func TestEdgeDuringTheReading(t *testing.T) {
 		early bool // the edge's stamp is older than the reading, which has seen its level
 		want  []string
 	}{
-		{"queued at once", false, []string{"low 1s", "high 1s"}},
+		{"queued at once", false, []string{"low 1.001s", "high 1.001s"}},
 		{"queued late", true, []string{"high 1s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -184,15 +184,18 @@ func TestEdgeDuringTheReading(t *testing.T) {
 				if c.early {
 					k.pin(5).outside = true
 				} else {
-					k.pin(5).onRead = func() { k.edge(5, true) }
+					k.pin(5).onRead = func() {
+						time.Sleep(time.Millisecond)
+						k.edge(5, true)
+					}
 				}
 				k.mu.Unlock()
 				s, stop := follow(t, k, i)
 				if c.early {
 					k.edge(5, true) // in the same instant of the bubble
 				}
-				s.want(t, c.want...)
 				time.Sleep(time.Second)
+				s.want(t, c.want...)
 				k.edge(5, false)
 				s.want(t, append(c.want, "low 2s")...)
 				if err := stop(); err != nil {

@@ -30,7 +30,7 @@ type simulatedLine struct {
 	queue    []change
 	sequence uint32
 	arrived  chan struct{} // closed when an edge is queued
-	onRead   func()        // between a reading and its return
+	onRead   func()        // at the next reading
 }
 
 func (p *simulatedLine) physical() bool {
@@ -144,13 +144,15 @@ func (k *simulatedKernel) level(fd int) (bool, error) {
 		k.mu.Unlock()
 		return false, err
 	}
-	on, hook := pin.physical() != pin.activeLow, pin.onRead
+	hook := pin.onRead
 	pin.onRead = nil
 	k.mu.Unlock()
 	if hook != nil {
 		hook()
 	}
-	return on, nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return pin.physical() != pin.activeLow, nil
 }
 
 func (k *simulatedKernel) setLevel(fd int, on bool) error {
