@@ -9,12 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // childPath and childLimit tell a child process of these tests what to do.
@@ -179,53 +180,55 @@ func TestKilled(t *testing.T) {
 func TestEveryBoundary(t *testing.T) {
 	path := newPath(t)
 	s := open(t, path)
-	copyAt := filepath.Join(t.TempDir(), "state.db")
-	states := 0
+	before, states := readFile(t, path), 0
+	disk := newPath(t)
+	writeFile(t, disk, before)
+	file := openFile(t, disk)
 	for i := range 120 {
-		before := readFile(t, path)
 		write(t, s, sequence(i)...)
 		now := readFile(t, path)
 		if len(now) != len(before) {
 			t.Fatal("the file grew")
 		}
-		if i%5 > 0 && i > 20 {
-			continue
-		}
-		var data []int
-		for p := 2; p < len(now)/pageSize; p++ {
+		var pages []int
+		for p := range len(now) / pageSize {
 			if !bytes.Equal(page4k(before, p), page4k(now, p)) {
-				data = append(data, p)
+				pages = append(pages, p)
 			}
 		}
-		for set := range 1 << len(data) {
-			image := bytes.Clone(before)
-			for bit, p := range data {
-				if set>>bit&1 == 1 {
-					copy(page4k(image, p), page4k(now, p))
+		if pages[0] > 1 || pages[1] < 2 {
+			t.Fatalf("wrote pages %v", pages)
+		}
+		if data := pages[1:]; i < 20 || i%4 == 0 {
+			earlier := after(i)
+			for set := range 1 << len(data) {
+				for bit, p := range data {
+					image := before
+					if set>>bit&1 == 1 {
+						image = now
+					}
+					writeAt(t, file, p*pageSize, page4k(image, p)...)
 				}
+				holds(t, file, earlier)
+				states++
 			}
-			checkImage(t, copyAt, image, i)
-			states++
 		}
-		checkImage(t, copyAt, now, i+1)
+		for _, p := range pages {
+			writeAt(t, file, p*pageSize, page4k(now, p)...)
+		}
+		holds(t, file, after(i+1))
+		before = now
 	}
 	t.Logf("%d states", states)
 }
 
 func page4k(image []byte, p int) []byte { return image[p*pageSize:][:pageSize] }
 
-// checkImage makes sure that a file holds the first n transactions of sequence.
-func checkImage(t *testing.T, path string, image []byte, n int) {
+func holds(t *testing.T, file *os.File, want []Entry) {
 	t.Helper()
-	writeFile(t, path, image)
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
 	got, err := read(file)
-	if err != nil || !reflect.DeepEqual(append([]Entry{}, got...), after(n)) {
-		t.Fatalf("after %d transactions: %d entries, %v", n, len(got), err)
+	if err != nil || !reflect.DeepEqual(append([]Entry{}, got...), want) {
+		t.Fatalf("%d entries and not %d: %v", len(got), len(want), err)
 	}
 }
 
@@ -304,6 +307,35 @@ func TestDiskFull(t *testing.T) {
 		t.Error("the file was changed")
 	}
 	write(t, s, sequence(1)...)
+	closeNow(t, s)
+	if got := load(t, open(t, path)); !reflect.DeepEqual(got, after(2)) {
+		t.Errorf("%d entries", len(got))
+	}
+}
+
+// TestLastSyncFails has a transaction that is visible and yet failed: what is on the disk is not known, so that no other
+// may write over what it replaced.
+func TestLastSyncFails(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path)
+	write(t, s, sequence(0)...)
+	var id int
+	err := s.db.View(func(tx *bolt.Tx) error {
+		id = tx.ID()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.failed(id+1, false, syscall.EIO); !strings.Contains(err.Error(), "nothing was changed") {
+		t.Error(err)
+	}
+	write(t, s, sequence(1)...)
+	for _, err := range []error{s.failed(id+1, false, syscall.EIO), s.Write(sequence(2))} {
+		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "until the coordinator has been restarted") {
+			t.Error(err)
+		}
+	}
 	closeNow(t, s)
 	if got := load(t, open(t, path)); !reflect.DeepEqual(got, after(2)) {
 		t.Errorf("%d entries", len(got))

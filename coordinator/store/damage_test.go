@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // written makes a file with so many entries, and closes it.
@@ -86,9 +89,9 @@ func writeAt(t *testing.T, file *os.File, offset int, data ...byte) {
 
 // usedBytes are the offsets of all that counts: both metas, and the tree but for the keys in its branches, which may
 // differ within limits.
-func usedBytes(t *testing.T, file *os.File, newest meta) map[int]bool {
+func usedBytes(t *testing.T, file *os.File, newest meta) []bool {
 	t.Helper()
-	used := map[int]bool{}
+	used := make([]bool, newest.pages*pageSize)
 	mark := func(from, to int) {
 		for i := from; i < to; i++ {
 			used[i] = true
@@ -352,8 +355,20 @@ func useIt(t *testing.T, s *Store, r *rand.Rand) {
 // TestOtherFiles opens files that were never a store.
 func TestOtherFiles(t *testing.T) {
 	text := bytes.Repeat([]byte("state: of the art\n"), 5000)
+	other := newPath(t)
+	db, err := bolt.Open(other, 0o600, &bolt.Options{PageSize: pageSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { // like ours, but for its list of free pages
+		_, err := tx.CreateBucket([]byte(bucketName))
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string][]byte{
-		"empty": {}, "one byte": {0}, "zeros": make([]byte, 100000), "text": text, "short text": text[:50],
+		"bbolt": readFile(t, other), "empty": {}, "one byte": {0}, "zeros": make([]byte, 100000), "text": text, "short text": text[:50],
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newPath(t)

@@ -161,6 +161,11 @@ func (s *Store) write(entries []Entry) error {
 	if err == nil || errors.Is(err, errUnchanged) {
 		return nil
 	}
+	return s.failed(id, panicked, err)
+}
+
+// failed judges what a transaction that failed has left, and says it.
+func (s *Store) failed(id int, panicked bool, err error) error {
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err // its path is the one that the file had before it was renamed
 	}
