@@ -14,6 +14,7 @@ import (
 
 const (
 	shutdownRetry = 10 * time.Second
+	noticeGrace   = time.Second // for the subscribers to be sent a notice, while the shutdown waits
 	logEvery      = time.Minute // between two lines about the same flag: a weak supply may flap once a second
 )
 
@@ -24,6 +25,8 @@ type Agent struct {
 	reader   *reader
 	keeper   *keeper
 	blinker  *blinker
+	ending   *ending
+	wire     *wire
 	running  atomic.Bool
 	stopOnce sync.Once
 	stopping chan struct{} // closed when subscriptions have to end
@@ -46,6 +49,8 @@ func New(cfg Config) (*Agent, error) {
 		reader:   newReader(cfg.Thermal, cfg.Throttle),
 		keeper:   keeper,
 		blinker:  newBlinker(cfg.Light, cfg.Logger),
+		ending:   &ending{book: openBook(cfg.OperationsPath, cfg.BootID, cfg.Logger)},
+		wire:     &wire{line: cfg.DoneLine},
 		stopping: make(chan struct{}),
 		failing:  make(map[string]bool),
 	}, nil
@@ -153,21 +158,49 @@ func (a *Agent) tellEdges(at time.Time, edges []throttle.Edge) {
 // watchShutdown passes on what the shutdown port learns, and tries again when it fails.
 func (a *Agent) watchShutdown(ctx context.Context) {
 	notify := func(kind string) {
-		a.config.Logger.Info("shutdown announced", "state", kind)
-		a.state.announce(notice{at: time.Now(), shutdown: parseShutdown(kind)})
+		a.announce(parseShutdown(kind))
+		ctx, cancel := context.WithTimeout(ctx, noticeGrace)
+		defer cancel()
+		a.state.settle(ctx)
 	}
 	for {
+		well := time.AfterFunc(shutdownRetry/2, func() { a.state.watches(nil) })
 		err := a.config.Shutdown.Watch(ctx, notify)
+		well.Stop()
 		if ctx.Err() != nil {
 			return
 		}
-		a.config.Logger.Warn("shutdowns are not watched, will try again", "error", err)
+		if a.state.watches(err) {
+			a.config.Logger.Warn("shutdowns are not watched, will try again", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(shutdownRetry):
 		}
 	}
+}
+
+// announce tells the subscribers of a shutdown. No pulse is on the done line by then, nor until it is called off: a watcher
+// takes a line that rises after this for the end of the board.
+func (a *Agent) announce(kind shutdownKind) {
+	if kind != shutdownCancelled {
+		a.wire.bar(announced)
+	}
+	if a.state.announce(notice{at: time.Now(), shutdown: kind}) {
+		a.config.Logger.Info("shutdown announced", "state", kind.String())
+	}
+	if kind == shutdownCancelled {
+		a.wire.clear(announced)
+	}
+}
+
+// doneSignal is how the end of a power-off is signalled.
+func (a *Agent) doneSignal() DoneSignal {
+	if a.config.DoneLine == nil {
+		return DoneSignal{}
+	}
+	return a.config.DoneLine.Signal()
 }
 
 // snapshot is the whole state for one caller. It waits for the first sample.
@@ -181,6 +214,7 @@ func (a *Agent) snapshot(ctx context.Context) (*agentv1.GetNodeResponse, error) 
 	}
 	var now snapshot
 	a.state.whole(&now)
+	now.done = a.doneSignal()
 	return &agentv1.GetNodeResponse{
 		Node:            a.node(now),
 		Readings:        readingsToWire(now.sensors, now.readings),

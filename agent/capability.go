@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 )
 
@@ -16,9 +17,11 @@ const (
 	LinkSpeedCapability                                // wired network links
 	LightCapability                                    // a light that Identify can blink
 	ShutdownNoticeCapability                           // notice of shutdowns before they happen
+	PowerOffCapability                                 // power-off and reboot on request
+	DoneSignalCapability                               // a signal at the end of a power-off
 )
 
-const capabilityKinds = ShutdownNoticeCapability
+const capabilityKinds = DoneSignalCapability
 
 // CapabilityState says whether a capability can be used.
 type CapabilityState int32
@@ -68,8 +71,8 @@ func (given Capability) after(seen Capability, read bool) Capability {
 	return seen
 }
 
-// isRead says whether there is something of that kind to read, which answers or fails by itself. Of a light and of notices
-// nothing is read.
+// isRead says whether there is something of that kind to read, which answers or fails by itself. Of a light, of notices,
+// of power and of the done line nothing is read.
 func (c Config) isRead(kind CapabilityKind, now snapshot) bool {
 	if kind == ThrottlingCapability {
 		return c.Throttle != nil
@@ -103,9 +106,27 @@ func (c Config) capability(kind CapabilityKind, now snapshot) Capability {
 	case kind == LightCapability && c.Light != nil:
 		return Capability{Kind: kind, State: Available, Source: c.Light.Name()}
 	case kind == ShutdownNoticeCapability && c.Shutdown != nil:
-		return Capability{Kind: kind, State: Available}
+		return answered(kind, now.unwatched)
+	case kind == PowerOffCapability && c.Power != nil:
+		return answered(kind, c.Power.Ready())
+	case kind == DoneSignalCapability && now.done.Trouble != "":
+		return Capability{Kind: kind, State: Failed, Source: now.done.Source, Detail: now.done.Trouble}
+	case kind == DoneSignalCapability && now.done.Mechanism != 0:
+		return Capability{Kind: kind, State: Available, Source: now.done.Source}
 	}
 	return Capability{Kind: kind, State: Unsupported}
+}
+
+// answered is a capability of the system's, by what it last answered.
+func answered(kind CapabilityKind, err error) Capability {
+	c := Capability{Kind: kind, State: Available, Detail: failureText(err)}
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		c.State = Unsupported
+	case err != nil:
+		c.State = Failed
+	}
+	return c
 }
 
 // sensed is the capability behind a kind of sensors: one that answers is enough.

@@ -27,11 +27,13 @@ type Config struct {
 	// Board describes the hardware and the system.
 	Board Board
 
-	// Thermal, Throttle, Light and Shutdown are the board; nil means unsupported.
+	// Thermal, Throttle, Light, Shutdown, Power and DoneLine are the board; nil means unsupported.
 	Thermal  Thermal
 	Throttle Throttle
 	Light    Light
 	Shutdown Shutdown
+	Power    Power
+	DoneLine DoneLine
 
 	// Capabilities are what the caller knows better than the ports tell: for example that a device is there and may not
 	// be opened. A kind that is not listed is available if its port has something to offer, and unsupported otherwise; one
@@ -40,6 +42,12 @@ type Config struct {
 
 	// StatePath is where the counts of the flags are kept within a boot. Empty: in memory only.
 	StatePath string
+	// OperationsPath is where the operations that end a boot are kept within that boot, so that none is carried out twice.
+	// Empty: in memory only.
+	OperationsPath string
+	// PowerOffHold is how long a PowerOff or Reboot is held back before the system is asked, which is how long it can be
+	// called off: no system takes it back afterwards. 0 to MaxPowerOffHold. Default: 0, which leaves no time to.
+	PowerOffHold time.Duration
 	// Interval is the time between two samples, from MinInterval to MaxInterval. Default: DefaultInterval.
 	Interval time.Duration
 	// Credentials secure every TCP listener of Serve. Without them TCP is served on loopback only.
@@ -89,6 +97,9 @@ const (
 	DefaultInterval = time.Second
 	MaxInterval     = time.Minute
 )
+
+// MaxPowerOffHold is the longest Config.PowerOffHold: callers wait for it.
+const MaxPowerOffHold = 10 * time.Second
 
 const maxName = 24 // a GPIO consumer label holds 31 bytes, and bramble puts a prefix before the name
 
@@ -140,6 +151,9 @@ func (c Config) validate() error {
 	}
 	if c.Interval < MinInterval || c.Interval > MaxInterval {
 		fault("interval: %v: an interval is %v to %v", c.Interval, MinInterval, MaxInterval)
+	}
+	if c.PowerOffHold < 0 || c.PowerOffHold > MaxPowerOffHold {
+		fault("power-off hold: %v: it is 0 to %v", c.PowerOffHold, MaxPowerOffHold)
 	}
 	for i, capability := range c.Capabilities {
 		if capability.Kind < 1 || capability.Kind > capabilityKinds {

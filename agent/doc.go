@@ -1,11 +1,12 @@
 // Package agent is one node's reporter: it reads how hot a board is and whether its supply sags, once a second, and
-// serves that over gRPC (bramble.agent.v1) to whoever watches. The command bramble-agent is this package with adapters
+// serves that over gRPC (bramble.agent.v1) to whoever watches. It tells of shutdowns before they happen, and shuts the
+// board down when it is asked to. The command bramble-agent is this package with adapters
 // to the Linux kernel; a program of your own can carry an [Agent] too, with its own sensors.
 //
 // # Ports
 //
-// An agent sees its board through four small interfaces: [Thermal], [Throttle], [Light] and [Shutdown]. Each may be
-// missing; what is missing is reported as unsupported, and what fails as failed with its error: never as zero, never as
+// An agent sees its board through six small interfaces: [Thermal], [Throttle], [Light], [Shutdown], [Power] and [DoneLine].
+// Each may be missing; what is missing is reported as unsupported, and what fails as failed with its error: never as zero, never as
 // fine, and never hiding the others.
 //
 // # Sampling
@@ -29,6 +30,24 @@
 //
 // How old a sample is, and how long ago an edge was seen, is told by a monotonic clock: a jump of the wall clock changes
 // nothing.
+//
+// # The end of a boot
+//
+// A shutdown is announced to all subscribers as soon as it is known, whoever asked for it: [Shutdown] tells of those that
+// somebody else began, and holds them back until the subscribers have been sent the notice, for a second at most. Where
+// the system tells only later which kind it is, a second notice says so; the agent's own end waits for that, for two
+// seconds at most.
+//
+// PowerOff and Reboot go to [Power] and answer with what it says. An operation is carried out once in a boot: the same one
+// again is answered again, also by another agent that has been started since ([Config.OperationsPath]). It is written
+// down before the system is asked, so an agent that dies in between asks again, and takes the system's "under way already"
+// for its own. One operation at a time is on its way, and the others are refused. It can be called off only for as
+// long as it is held back ([Config.PowerOffHold]): no system takes a shutdown back. A PowerOff is refused while [DoneLine]
+// says that nobody could see its end, unless the caller knows better.
+//
+// PulseDoneLine puts a pulse on the done line, to prove its wire. A watcher takes a line that rises in a shutdown for the
+// proof that the board has ended. So a shutdown ends a pulse before it is announced or asked for, and there is
+// no other until it is called off.
 //
 // # Counts
 //

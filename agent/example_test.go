@@ -94,5 +94,5 @@ func ExampleAgent_Register() {
 		log.Fatal(err)
 	}
 	// Output:
-	// 3 methods
+	// 7 methods
 }

@@ -208,7 +208,7 @@ func TestStateThatCannotBeKept(t *testing.T) {
 		}
 		time.Sleep(keepRetry)
 		synctest.Wait()
-		if state, err := readState(path); err != nil || state.Counts[0] != 1 {
+		if state, err := readState[throttle.State](path, maxStateFile); err != nil || state.Counts[0] != 1 {
 			t.Errorf("kept %v, %v", state, err)
 		}
 		if n := log.count("are not kept"); n != 1 {
@@ -229,7 +229,7 @@ func TestLastChangeIsKept(t *testing.T) {
 		last := throttle.State{BootID: "boot-1", Word: 1}
 		k.changed(last)
 		k.run(ctx, func() throttle.State { return last })
-		if kept, err := readState(k.path); err != nil || kept != last {
+		if kept, err := readState[throttle.State](k.path, maxStateFile); err != nil || kept != last {
 			t.Fatalf("kept %v, %v", kept, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -188,7 +189,7 @@ func TestShutdownNotices(t *testing.T) {
 		}
 		system.fails <- errors.New("connection closed")
 		time.Sleep(shutdownRetry)
-		for _, kind := range []string{"poweroff", ""} {
+		for _, kind := range []string{"", "", "poweroff", "poweroff", ""} { // what is no news is left out
 			system.kinds <- kind
 			synctest.Wait()
 		}
@@ -198,8 +199,11 @@ func TestShutdownNotices(t *testing.T) {
 				kinds = append(kinds, n.GetKind())
 			}
 		}
-		if kinds[0] != agentv1.ShutdownKind_SHUTDOWN_KIND_POWER_OFF || kinds[1] != agentv1.ShutdownKind_SHUTDOWN_KIND_UNSPECIFIED {
+		if !slices.Equal(kinds, []agentv1.ShutdownKind{agentv1.ShutdownKind_SHUTDOWN_KIND_UNSPECIFIED, agentv1.ShutdownKind_SHUTDOWN_KIND_POWER_OFF}) {
 			t.Errorf("after the port failed and came back: %v", kinds)
+		}
+		if n := r.receive(stream).GetShutdownNotices(); len(n) != 0 {
+			t.Errorf("and then %v", n)
 		}
 		if log.count("shutdowns are not watched") != 1 {
 			t.Errorf("logged:\n%s", log)

@@ -37,7 +37,7 @@ func (k *keeper) load() throttle.State {
 	if k.path == "" {
 		return throttle.State{}
 	}
-	state, err := readState(k.path)
+	state, err := readState[throttle.State](k.path, maxStateFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.logger.Warn("counts of the throttling flags start anew", "path", k.path, "error", err)
 	}
@@ -45,18 +45,20 @@ func (k *keeper) load() throttle.State {
 	return state
 }
 
-func readState(path string) (state throttle.State, err error) {
+// readState reads what writeState has written, of at most so many bytes.
+func readState[T any](path string, most int64) (state T, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return state, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxStateFile))
+	text, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
 		return state, err
 	}
 	if err := json.Unmarshal(text, &state); err != nil {
-		return throttle.State{}, fmt.Errorf("the file is damaged: %w", err)
+		var none T
+		return none, fmt.Errorf("the file is damaged: %w", err)
 	}
 	return state, nil
 }
@@ -108,9 +110,9 @@ func (k *keeper) run(ctx context.Context, newest func() throttle.State) {
 	}
 }
 
-// writeState replaces the file in one step. It is not synced: after a power cut another boot begins, and with it other
-// counts.
-func writeState(path string, state throttle.State) error {
+// writeState replaces a file in one step. It is not synced: after a power cut another boot begins, for which the file is
+// of no use.
+func writeState(path string, state any) error {
 	text, err := json.Marshal(state)
 	if err != nil {
 		return err

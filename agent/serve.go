@@ -30,7 +30,8 @@ const (
 )
 
 // Serve runs the agent and serves it, with health, reflection and channelz, on listeners that it closes. It blocks until
-// the context is done: then it ends the subscriptions, gives other calls two seconds, and returns nil. A listener that
+// the context is done: then it ends the subscriptions, after up to two seconds for the last word about a shutdown under
+// way, gives other calls two seconds, and returns nil. A listener that
 // fails ends it with an error.
 //
 // Unix sockets are served without TLS: who may open the file may call. TCP beyond loopback is refused without
@@ -81,9 +82,20 @@ func (a *Agent) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case err = <-failed:
 	}
 	serving.Shutdown()
+	a.lastWord(sampling)
 	a.stop()
 	stopServer(server)
 	return err
+}
+
+// lastWord lets the subscribers hear which kind of shutdown it is that ends this agent: on some systems that is known only
+// once it has begun.
+func (a *Agent) lastWord(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopGrace)
+	defer cancel()
+	if a.state.named(ctx) {
+		a.state.settle(ctx)
+	}
 }
 
 // mayServe refuses listeners that anybody on the network could use.

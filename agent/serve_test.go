@@ -28,20 +28,20 @@ import (
 func TestNewReportsEveryFault(t *testing.T) {
 	_, err := New(Config{
 		Name:     "worker 1",
-		Interval: time.Hour,
+		Interval: time.Hour, PowerOffHold: -time.Second,
 		Capabilities: []Capability{
-			{Kind: 9, State: Available}, {Kind: LightCapability, State: 0}, {Kind: LightCapability, State: Failed},
+			{Kind: 11, State: Available}, {Kind: LightCapability, State: 0}, {Kind: LightCapability, State: Failed},
 		},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`name: "worker 1"`, "interval: 1h0m0s", "capabilities[0].kind: 9", "capabilities[1].state: 0", "capabilities[2].kind: 5 is listed twice"} {
+	for _, want := range []string{`name: "worker 1"`, "interval: 1h0m0s", "power-off hold: -1s", "capabilities[0].kind: 11", "capabilities[1].state: 0", "capabilities[2].kind: 5 is listed twice"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n") + 1; n != 5 {
+	if n := strings.Count(err.Error(), "\n") + 1; n != 6 {
 		t.Errorf("%d faults:\n%v", n, err)
 	}
 }
@@ -54,9 +54,15 @@ func TestNumbersAreTheContracts(t *testing.T) {
 		}
 	}
 	for kind, want := range map[CapabilityKind]string{TemperatureCapability: "TEMPERATURE", ThrottlingCapability: "THROTTLING",
-		CPUClockCapability: "CPU_CLOCK", LinkSpeedCapability: "LINK_SPEED", LightCapability: "LIGHT", ShutdownNoticeCapability: "SHUTDOWN_NOTICE"} {
+		CPUClockCapability: "CPU_CLOCK", LinkSpeedCapability: "LINK_SPEED", LightCapability: "LIGHT", ShutdownNoticeCapability: "SHUTDOWN_NOTICE",
+		PowerOffCapability: "POWER_OFF", DoneSignalCapability: "DONE_SIGNAL"} {
 		if got := agentv1.CapabilityKind(kind).String(); got != "CAPABILITY_KIND_"+want {
 			t.Errorf("%d is %s, want %s", kind, got, want)
+		}
+	}
+	for mechanism, want := range map[DoneMechanism]string{0: "UNSPECIFIED", DoneByOverlay: "OVERLAY", DoneByHelper: "HELPER"} {
+		if got := agentv1.DoneMechanism(mechanism).String(); got != "DONE_MECHANISM_"+want {
+			t.Errorf("%d is %s, want %s", mechanism, got, want)
 		}
 	}
 	for state, want := range map[CapabilityState]string{Available: "AVAILABLE", Unsupported: "UNSUPPORTED", Failed: "FAILED"} {

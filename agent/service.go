@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
@@ -17,8 +18,34 @@ var (
 	errStopping = errors.New("the agent is stopping: call again when it is back")
 	errCrowded  = fmt.Errorf("%d subscribers watch this node already, the most it serves: end one of them", maxSubscribers)
 	errBehind   = fmt.Errorf("this subscriber is more than %d flag edges behind: watch again", ringSize)
-	errNoLight  = errors.New("this board has no light that can blink: bramble-agent doctor says what was looked for")
+	// errWithdrawn is for who asked; who called off gets no error.
+	errWithdrawn = errors.New("the operation was called off before the system was asked: nothing has begun")
+	errNoLight   = preconditionError{"this board has no light that can blink: bramble-agent doctor says what was looked for"}
+	errNoPower   = preconditionError{"this board's agent can neither power off nor reboot: bramble-agent doctor says what it needs"}
+	errGoingDown = preconditionError{"a shutdown is on its way, and a pulse now would look like its end: ask again when the board is back"}
 )
+
+// preconditionError says what stands in the way of a request that is right in itself. Nothing has been changed.
+type preconditionError struct{ text string }
+
+func (e preconditionError) Error() string { return e.text }
+
+// powerError is what Power answered.
+type powerError struct{ error }
+
+func (e powerError) Unwrap() error { return e.error }
+
+// code is the one of a system that does not go down. Nothing has begun.
+func (e powerError) code() codes.Code {
+	switch {
+	case errors.Is(e, fs.ErrPermission):
+		return codes.PermissionDenied
+	case errors.Is(e, ErrUnderWay), errors.Is(e, ErrBlocked), errors.Is(e, errors.ErrUnsupported):
+		return codes.FailedPrecondition
+	default:
+		return codes.Unavailable
+	}
+}
 
 // requestError is a fault in what was asked. Nothing has been changed.
 type requestError struct{ text string }
@@ -36,13 +63,19 @@ func toStatus(err error) error {
 	if _, bad := errors.AsType[requestError](err); bad {
 		code = codes.InvalidArgument
 	}
+	if _, unmet := errors.AsType[preconditionError](err); unmet {
+		code = codes.FailedPrecondition
+	}
+	if power, ok := errors.AsType[powerError](err); ok {
+		return status.Error(power.code(), validText(err.Error()))
+	}
 	switch {
 	case errors.Is(err, errStopping):
 		code = codes.Unavailable
 	case errors.Is(err, errCrowded), errors.Is(err, errBehind):
 		code = codes.ResourceExhausted
-	case errors.Is(err, errNoLight):
-		code = codes.FailedPrecondition
+	case errors.Is(err, errWithdrawn):
+		code = codes.Aborted
 	case errors.Is(err, context.Canceled):
 		code = codes.Canceled
 	case errors.Is(err, context.DeadlineExceeded):
@@ -95,4 +128,49 @@ func (s *service) Identify(ctx context.Context, request *agentv1.IdentifyRequest
 		return nil, toStatus(err)
 	}
 	return &agentv1.IdentifyResponse{Light: light}, nil
+}
+
+func (s *service) PowerOff(ctx context.Context, request *agentv1.PowerOffRequest) (*agentv1.PowerOffResponse, error) {
+	var unseen error
+	if !request.GetWithoutDoneSignal() {
+		unseen = s.agent.mayNotSee()
+	}
+	repeated, err := s.agent.shutDown(ctx, operation{ID: request.GetOperationId(), Kind: shutdownPowerOff.String()}, unseen)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &agentv1.PowerOffResponse{Repeated: repeated}, nil
+}
+
+func (s *service) Reboot(ctx context.Context, request *agentv1.RebootRequest) (*agentv1.RebootResponse, error) {
+	repeated, err := s.agent.shutDown(ctx, operation{ID: request.GetOperationId(), Kind: shutdownReboot.String()}, nil)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &agentv1.RebootResponse{Repeated: repeated}, nil
+}
+
+func (s *service) CancelPowerOff(_ context.Context, request *agentv1.CancelPowerOffRequest) (*agentv1.CancelPowerOffResponse, error) {
+	if err := s.agent.callOff(request.GetOperationId()); err != nil {
+		return nil, toStatus(err)
+	}
+	return &agentv1.CancelPowerOffResponse{}, nil
+}
+
+func (s *service) PulseDoneLine(ctx context.Context, request *agentv1.PulseDoneLineRequest) (*agentv1.PulseDoneLineResponse, error) {
+	var asked *time.Duration
+	if request.GetWidth() != nil {
+		if err := request.GetWidth().CheckValid(); err != nil {
+			return nil, toStatus(badRequest("width: %v", err))
+		}
+		asked = new(request.GetWidth().AsDuration())
+	}
+	width, err := pulseWidth(asked)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	if err := s.agent.wire.pulse(ctx, width); err != nil {
+		return nil, toStatus(err)
+	}
+	return &agentv1.PulseDoneLineResponse{}, nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -51,6 +52,9 @@ type snapshot struct {
 	sensors  []Sensor
 	readings []reading
 	flags    flags
+
+	unwatched error      // why shutdowns are not told of
+	done      DoneSignal // how the end of a power-off is signalled; filled in for each message
 }
 
 // state is what the sampler writes and the subscribers read.
@@ -65,16 +69,20 @@ type state struct {
 	ring    [ringSize]notice
 	head    uint64 // how many notices there have been
 	subs    map[*subscription]struct{}
+	moved   sync.Cond // a notice has come, or a subscriber has been sent some
 }
 
 // subscription is one subscriber's wake-up call. A wake-up that is not taken yet stands for all that follow.
 type subscription struct {
 	wake   chan struct{}
 	cursor uint64 // the next notice to send
+	sent   uint64 // every notice before this one has been sent
 }
 
 func newState(counter *throttle.Counter) *state {
-	return &state{first: make(chan struct{}), counter: counter, subs: make(map[*subscription]struct{})}
+	s := &state{first: make(chan struct{}), counter: counter, subs: make(map[*subscription]struct{})}
+	s.moved.L = &s.mu
+	return s
 }
 
 // publish makes a sample of what the reader collects, and returns the edges, which are valid until the next publish.
@@ -126,16 +134,86 @@ func (s *state) step(w word, err error) []throttle.Edge {
 	return edges
 }
 
-// announce passes on a shutdown at once, without waiting for the next sample.
-func (s *state) announce(n notice) {
+// announce passes on a shutdown at once, without waiting for the next sample. What tells nothing new is left out: whoever
+// asks for a shutdown announces it, and the system does too. It says whether it was news.
+func (s *state) announce(n notice) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = n
-	if n.shutdown == shutdownCancelled {
+	switch {
+	case n.shutdown == shutdownCancelled:
 		s.pending = notice{}
+	case s.pending.shutdown == n.shutdown, s.pending.shutdown != 0 && n.shutdown == shutdownUnspecified:
+		return false
+	default:
+		s.pending = n
 	}
 	s.append(n)
 	s.wake()
+	s.moved.Broadcast()
+	return true
+}
+
+// settle waits until every subscriber there is now has been sent all notices so far, or the context is done.
+func (s *state) settle(ctx context.Context) {
+	head := s.notices()
+	s.await(ctx, func() bool {
+		for sub := range s.subs {
+			if sub.sent < head {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// named waits until it is known which kind of shutdown is pending, and says whether one is.
+func (s *state) named(ctx context.Context) bool {
+	pending := false
+	s.await(ctx, func() bool {
+		pending = s.pending.shutdown != 0
+		return s.pending.shutdown != shutdownUnspecified
+	})
+	return pending
+}
+
+// await waits for a condition, which is called under the lock, or for the end of the context.
+func (s *state) await(ctx context.Context, condition func() bool) {
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.moved.Broadcast()
+	})
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !condition() && ctx.Err() == nil {
+		s.moved.Wait()
+	}
+}
+
+func (s *state) notices() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.head
+}
+
+// delivered takes note that all of a message has been sent.
+func (s *state) delivered(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub.sent != sub.cursor {
+		sub.sent = sub.cursor
+		s.moved.Broadcast()
+	}
+}
+
+// watches takes note of whether shutdowns are told of, and says whether that is news.
+func (s *state) watches(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.now.unwatched
+	s.now.unwatched = err
+	return failureText(before) != failureText(err)
 }
 
 func (s *state) append(n notice) {
@@ -171,6 +249,7 @@ func (s *state) unsubscribe(sub *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.subs, sub)
+	s.moved.Broadcast()
 }
 
 // open copies the whole state, with the shutdown that is pending, and puts the subscription's cursor behind it.

@@ -42,6 +42,7 @@ func (a *Agent) watch(ctx context.Context, deadBand float64, send func(*agentv1.
 		if err := send(m); err != nil {
 			return err
 		}
+		a.state.delivered(sub)
 	}
 }
 
@@ -54,6 +55,7 @@ type follower struct {
 	sent         []reading
 	flags        flags
 	capabilities []Capability
+	done         DoneSignal
 	now          snapshot // reused for each message
 }
 
@@ -69,9 +71,10 @@ func (f *follower) message(a *Agent, sub *subscription) (*agentv1.WatchResponse,
 	if f.now.sample == 0 || f.now.sample == f.sample && len(notices) == 0 {
 		return nil, nil
 	}
+	f.now.done = a.doneSignal()
 	capabilities := a.config.capabilities(f.now)
-	anew := f.sequence == 0 || f.now.epoch != f.epoch || !slices.Equal(capabilities, f.capabilities)
-	f.capabilities = capabilities
+	anew := f.sequence == 0 || f.now.epoch != f.epoch || f.now.done != f.done || !slices.Equal(capabilities, f.capabilities)
+	f.capabilities, f.done = capabilities, f.now.done
 	m := f.changes(time.Now(), notices, anew)
 	if anew {
 		m.Node = a.node(f.now)

@@ -80,6 +80,8 @@ func TestEveryCapabilityIsTold(t *testing.T) {
 			agentv1.CapabilityKind_CAPABILITY_KIND_LINK_SPEED:      agentv1.CapabilityState_CAPABILITY_STATE_UNSUPPORTED,
 			agentv1.CapabilityKind_CAPABILITY_KIND_LIGHT:           agentv1.CapabilityState_CAPABILITY_STATE_FAILED,
 			agentv1.CapabilityKind_CAPABILITY_KIND_SHUTDOWN_NOTICE: agentv1.CapabilityState_CAPABILITY_STATE_UNSUPPORTED,
+			agentv1.CapabilityKind_CAPABILITY_KIND_POWER_OFF:       agentv1.CapabilityState_CAPABILITY_STATE_UNSUPPORTED,
+			agentv1.CapabilityKind_CAPABILITY_KIND_DONE_SIGNAL:     agentv1.CapabilityState_CAPABILITY_STATE_UNSUPPORTED,
 		}
 		if len(n.GetCapabilities()) != len(want) {
 			t.Errorf("%d capabilities, want one of each of %d kinds", len(n.GetCapabilities()), len(want))

@@ -20,6 +20,19 @@ const (
 	shutdownCancelled
 )
 
+func (k shutdownKind) String() string {
+	switch k {
+	case shutdownPowerOff:
+		return "poweroff"
+	case shutdownReboot:
+		return "reboot"
+	case shutdownCancelled:
+		return "cancelled"
+	default:
+		return "shutdown"
+	}
+}
+
 func parseShutdown(kind string) shutdownKind {
 	switch kind {
 	case "poweroff":
@@ -84,7 +97,25 @@ func (a *Agent) node(now snapshot) *agentv1.Node {
 			Detail: clean(capability.Detail),
 		})
 	}
+	n.DoneSignal = doneToWire(now.done)
 	return n
+}
+
+// doneToWire is nil where there is no signal.
+func doneToWire(s DoneSignal) *agentv1.DoneSignal {
+	if s.Mechanism == 0 {
+		return nil
+	}
+	return &agentv1.DoneSignal{
+		Mechanism:                 agentv1.DoneMechanism(s.Mechanism),
+		Chip:                      validText(s.Chip),
+		Line:                      s.Line,
+		ActiveLow:                 s.ActiveLow,
+		ActiveDelayMilliseconds:   uint32(milliseconds(s.ActiveDelay)),
+		InactiveDelayMilliseconds: uint32(milliseconds(s.InactiveDelay)),
+		TimeoutMilliseconds:       uint32(milliseconds(s.Timeout)),
+		Error:                     validText(s.Trouble),
+	}
 }
 
 func validText(s string) string { return strings.ToValidUTF8(s, "?") }
