@@ -134,7 +134,7 @@ func (c *Core) begin(o *operation, s *step) {
 	}
 	ev := event(o, s.Task)
 	if err := s.node.machine.May(ev); err != nil {
-		c.finish(o, s, StepFailed, err.Error())
+		c.finish(o, s, StepFailed, reason(err))
 		return
 	}
 	c.enter(o, s)

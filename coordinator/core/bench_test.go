@@ -68,3 +68,29 @@ func BenchmarkSecond(b *testing.B) {
 		s.pass()
 	}
 }
+
+// An hour in which nothing happens writes nothing: cards wear.
+func TestIdleHourWritesNothing(t *testing.T) {
+	c := newClient(small())
+	if err := c.start(); err != nil {
+		t.Fatal(err)
+	}
+	c.run(11 * time.Minute)
+	before := c.disk.writes
+	c.run(time.Hour)
+	if n := c.disk.writes - before; n != 0 {
+		t.Errorf("%d writes in an idle hour, want 0\n%s", n, c.log.String())
+	}
+	// A link that flaps all the time is told of in the log, which is not worth more than a write in ten minutes.
+	before = c.disk.writes
+	for range 180 {
+		c.end(c.agents[0], "it flaps")
+		c.agents[0].up = false
+		c.run(10 * time.Second)
+		c.agents[0].up = true
+		c.run(10 * time.Second)
+	}
+	if n := c.disk.writes - before; n > 7 {
+		t.Errorf("%d writes in an hour of a flapping link, want at most 7", n)
+	}
+}

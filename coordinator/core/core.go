@@ -135,6 +135,10 @@ func (c *Core) Step(now time.Time, ev Event) []Effect {
 	if !c.started {
 		c.started = true
 		c.dialAll()
+		c.healthAlarm()
+		for _, o := range c.running {
+			c.announceOperation(o, "goes on after a restart of the coordinator")
+		}
 	}
 	c.take(ev)
 	c.settle()

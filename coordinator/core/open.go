@@ -88,10 +88,10 @@ func (c *Core) remembered(r recollection) {
 		c.keep(entry(bucketMeta, metaBoot, c.clock.BootID))
 	}
 	if c.damage != "" {
-		c.publishDamage()
-		return
+		c.tag, c.restore = tagOf(c.cfg.Seed), nil
+		c.keep(entry(bucketMeta, metaTag, c.tag)) // what ran before the damage must not have the name of what comes after
 	}
-	c.afterBoot = booted
+	c.afterBoot = booted && c.damage == ""
 	for _, o := range r.operations {
 		c.newest = max(c.newest, o.number)
 		c.operations = append(c.operations, o)
@@ -121,13 +121,6 @@ func (c *Core) resumed(id, node string) bool {
 	})
 }
 
-// publishDamage begins anew after a damage: what operations are called must not be what they were called before.
-func (c *Core) publishDamage() {
-	c.tag = tagOf(c.cfg.Seed)
-	c.keep(entry(bucketMeta, metaTag, c.tag))
-	c.restore = nil
-}
-
 // tagOf is three letters and digits of a seed.
 func tagOf(seed uint64) string {
 	const size = 36 * 36 * 36
@@ -141,6 +134,9 @@ func (c *Core) resume(o *operation, records map[string]*power.Record, booted boo
 		record := records[s.Node]
 		switch {
 		case s.over():
+		case c.damage != "":
+			s.State, s.Message = StepFailed, "the memory on disk was damaged meanwhile: look, and ask again if needed"
+			c.changing(o)
 		case s.node == nil:
 			s.State, s.Message = StepFailed, "no longer in the configuration"
 			c.changing(o)

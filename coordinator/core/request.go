@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +94,7 @@ func (c *Core) draft(ev *Request) (*operation, []PlannedStep, error) {
 				return nil, nil, err
 			}
 			refusals = append(refusals, err)
-			s.State, s.Message, action = StepFailed, err.Error(), "refused: "+err.Error()
+			s.State, s.Message, action = StepFailed, reason(err), "refused: "+reason(err)
 		}
 		o.Steps = append(o.Steps, s)
 		actions[s] = action
@@ -327,6 +328,16 @@ func last(s *step) int {
 		return 1
 	}
 	return 0
+}
+
+// reason is a refusal without the node's name, for where that is known.
+func reason(err error) string {
+	if r, ok := errors.AsType[*power.Refusal](err); ok {
+		short := *r
+		short.Node = ""
+		return short.Error()
+	}
+	return err.Error()
 }
 
 // refusal makes what a machine refuses an error of this package.
