@@ -162,7 +162,7 @@ func TestPowerOffIsAskedProvenAndCut(t *testing.T) {
 			names = append(names, m.GetName())
 		}
 		story := strings.Join(names, ", ")
-		for _, want := range []string{"asked", "accepted", "latched", "cut", "off"} {
+		for _, want := range []string{"asked", "announced", "latched", "cut", "off"} {
 			if !strings.Contains(story, want) {
 				t.Errorf("milestones %s: %q is missing", story, want)
 			}
