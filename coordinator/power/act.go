@@ -19,6 +19,9 @@ func (m *Machine) end(o Outcome, reason string) {
 		return
 	}
 	m.emit(Ended{Operation: m.rec.Task.Operation, Outcome: o, Reason: reason})
+	if m.rec.Task.Kind == TaskCut {
+		m.rec.Cut = ""
+	}
 	m.rec.Task, m.changed = Task{}, true
 	m.asked.waiting, m.asked.refused, m.asked.again = false, nil, time.Time{}
 }

@@ -44,7 +44,7 @@ func (m *Machine) fed() bool {
 func (m *Machine) taskVoid() bool {
 	return m.doing(TaskTest) || m.doing(TaskCut) && (m.foreign() || m.noRail()) && m.fed()
 }
-func (m *Machine) resumesForce() bool { return m.doing(TaskCut) && m.rec.Cut != "" && m.fed() }
+func (m *Machine) resumesForce() bool { return m.forceOnDisk() && m.fed() }
 func (m *Machine) cutFound() bool     { return m.rec.Cut != "" && m.unfed() }
 
 func (m *Machine) heardUnfed() bool {

@@ -170,8 +170,11 @@ func (m *Machine) Wiring() Wiring {
 // Record is what the machine would persist now.
 func (m *Machine) Record() Record { return m.rec }
 
-// Committed is how many amperes the node counts for on the supply: see [Amperes].
+// Committed is how many amperes the node counts for on the supply: see [Amperes]. One without a rail is never off with proof.
 func (m *Machine) Committed(bootPeak, maximum float64) float64 {
+	if m.noRail() && m.state == StateQueued {
+		return max(bootPeak, maximum)
+	}
 	return Amperes(m.state, bootPeak, maximum)
 }
 

@@ -210,7 +210,7 @@ func (m *Machine) mayCancel(ev Cancel) *Refusal {
 	switch {
 	case t.Kind == TaskNone || t.Operation != ev.Operation:
 		return refuse(nonsense, "`bramblectl operations` lists them", "cannot cancel: operation %s does not hold it", ev.Operation)
-	case m.state == StateQueued, m.state == StateReady && t.Kind == TaskTest, m.state == StateDraining && !t.Asked:
+	case m.state == StateQueued, m.state == StateReady && t.Kind == TaskTest, m.state == StateDraining && t.Kind != TaskCut && !t.Asked:
 		return nil
 	default:
 		return refuse(once, "wait for its end", "cannot cancel: its %v is under way (%v)", t.Kind, m.state)
@@ -233,7 +233,11 @@ func (m *Machine) mayMaintain(ev Maintain) *Refusal {
 }
 
 func (m *Machine) mayClear() *Refusal {
-	if in(StateFault, StateStuck, StateLost).has(m.state) && m.rec.Task.Kind == TaskNone || m.rail.moved && m.state != StateUnknown {
+	broken := in(StateFault, StateStuck, StateLost).has(m.state)
+	switch {
+	case (broken || m.rail.moved) && m.rec.Task.Kind != TaskNone:
+		return m.common("clear")
+	case broken, m.rail.moved && m.state != StateUnknown && m.state != StateMaintenance:
 		return nil
 	}
 	return refuse(nonsense, "nothing needs to be done", "cannot clear: it is %v, which is no fault", m.state)
