@@ -60,11 +60,11 @@ func TestSensorsThatComeLate(t *testing.T) {
 			t.Errorf("looked for too early: %v", got)
 		}
 		time.Sleep(time.Second)
-		s.mu.RLock() // a read that hangs
+		s.now.Load().mu.RLock() // a read that is under way
 		if got := names(s.Sensors()); !slices.Equal(got, before) {
 			t.Errorf("looked for during a read: %v", got)
 		}
-		s.mu.RUnlock()
+		s.now.Load().mu.RUnlock()
 		if value, err := reading(t, s, "npu-thermal"); err != nil || value != 40 {
 			t.Errorf("npu-thermal: %v, %v", value, err)
 		}
@@ -81,6 +81,43 @@ func TestSensorsThatComeLate(t *testing.T) {
 		}
 		if _, err := s.Read(99); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("a sensor that is not there: %v", err)
+		}
+	})
+}
+
+// TestReadThatHangsHidesNoNewSensor lets one driver hang for ever: what comes later is found all the same.
+func TestReadThatHangsHidesNoNewSensor(t *testing.T) {
+	root := with(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := openSensors(root)
+		s.Sensors()
+		gate, hung := make(chan struct{}), s.now.Load()
+		hung.reads[0] = func() (float64, error) { <-gate; return 1, nil }
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			s.Read(0)
+		}()
+		hosttest.Unpack(t, root, "-- sys/class/thermal/thermal_zone1/type --\nnpu-thermal\n-- sys/class/thermal/thermal_zone1/temp --\n40000\n")
+		time.Sleep(rescanHung)
+		for range 2 { // the first begins to look, the second has found
+			s.Sensors()
+			synctest.Wait()
+		}
+		if value, err := reading(t, s, "npu-thermal"); err != nil || value != 40 {
+			t.Errorf("npu-thermal: %v, %v", value, err)
+		}
+		if hung.thermal == nil {
+			t.Error("files were closed under a read")
+		}
+		time.Sleep(rescanEvery)
+		if got := names(s.Sensors()); s.finding || !slices.Contains(got, "cpu-thermal") {
+			t.Errorf("another look in the usual way: finding %v, %v", s.finding, got)
+		}
+		close(gate)
+		<-answered
+		if hung.thermal != nil {
+			t.Error("the files of the read that hung are still open")
 		}
 	})
 }
