@@ -26,9 +26,13 @@
 //	defer m.Kill()
 //	_, err = m.Output(ctx, "modprobe pi-sim && systemctl start bramble-agent")
 //
+// [BuildWired] makes an image whose machines are wired to others: their GPIO lines and their network end in this process,
+// see package backplane. [Image.Settle] makes one that has something installed already, and a machine with a Config.Disk
+// keeps what it writes, as a board keeps its card.
+//
 // # Guarantees
 //
-//   - Every machine starts from the same clean image; what it writes is gone when it ends.
+//   - Every machine starts from the same clean image, and what it writes is gone when it ends, unless it has a disk of its own.
 //   - Start returns only when systemd has started all it had to, on a board when its
 //     helper answers. A machine that dies says so in every call at once, with the last
 //     lines of its console.
@@ -37,12 +41,12 @@
 //   - No deadline is built in but those of Start and Shutdown, which have a wide margin:
 //     translated machines are twice as slow on a busy host. Wait for conditions; [Machine.Until]
 //     does.
-//   - Machines see no network but the host's connections to Config.Ports.
+//   - Machines see no network but the host's connections to Config.Ports, and what Config.Ethernet leads to.
 //   - A machine dies with the process that started it.
 //
 // # What a machine has
 //
-// As root: modprobe pi-sim, gpio-sim, i2c-stub, lm75, adt7475, emc2103, i2c-dev. The interface
+// As root: modprobe pi-sim, gpio-sim, gpio-virtio, i2c-stub, lm75, adt7475, emc2103, i2c-dev. The interface
 // eth0 is up with 10.0.2.15; debugfs and configfs are mounted; bash, busctl, i2cset, gpiodetect and systemd-run
 // are there. No rule of udev gives hardware to a group: what bramble needs, bramble
 // installs. The journal is kept in memory.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -16,8 +17,11 @@ type Image struct {
 	dtb     string // empty on a PC
 	disk    string // empty on a board
 	initial []byte // the initial file system, before a machine's own files
+	bare    []byte // of that, what a disk needs that has the rest; nil on a board
 	append  string // kernel command line
 	board   bool
+	shared  bool   // others map the machine's memory
+	cache   string // build/machines
 	logs    string // where machines leave their consoles
 	log     func(format string, args ...any)
 }
@@ -69,7 +73,7 @@ func build(ctx context.Context, log func(format string, args ...any)) (*Image, e
 	if err != nil {
 		return nil, err
 	}
-	initial, err := b.pcInitial(ctx, a, tree, k.release)
+	bare, overlay, err := b.pcInitial(ctx, a, tree, k.release)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +82,9 @@ func build(ctx context.Context, log func(format string, args ...any)) (*Image, e
 		qemu:    []string{"qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35", "-nodefaults", "-device", "virtio-rng-pci"},
 		kernel:  vmlinuz,
 		disk:    disk,
-		initial: initial,
+		initial: slices.Concat(bare, overlay),
+		bare:    bare,
+		cache:   b.cache,
 		append:  "console=ttyS0 panic=-1 quiet net.ifnames=0 systemd.show_status=error mitigations=off nokaslr",
 		logs:    filepath.Join(b.cache, "log"),
 		log:     b.log,
@@ -101,43 +107,48 @@ func (b *builder) kernelTree(ctx context.Context, a *apt, k kernel) (tree, vmlin
 	}
 	tree, err = b.once("tree-"+k.release+"-"+key, func(dir string) error {
 		b.step("collecting the modules of %s", k.release)
-		extra := []string{filepath.Join(ours, "gpio-sim/gpio-sim.ko"), filepath.Join(ours, "pi-sim/pi-sim.ko")}
+		var extra []string
+		for _, name := range ownModules() {
+			extra = append(extra, filepath.Join(ours, name, name+".ko"))
+		}
 		return b.stageModules(ctx, dir, from, k.release, wanted(), extra)
 	})
 	return tree, filepath.Join(from, "boot/vmlinuz-"+k.release), err
 }
 
-// pcInitial makes the first file system of a PC. Its init mounts the disk, lays the overlay over it and starts systemd.
-func (b *builder) pcInitial(ctx context.Context, a *apt, tree, release string) ([]byte, error) {
+// pcInitial makes the first file system of a PC, in two parts. The init of the bare one mounts the disk, lays the overlay
+// over it if there is one, and starts systemd.
+func (b *builder) pcInitial(ctx context.Context, a *apt, tree, release string) (bare, overlay []byte, err error) {
 	busybox, err := a.unpacked(ctx, "busybox-static")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	helper, err := b.guest(ctx, "amd64", "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var fs archive
-	modules := filepath.Join("overlay/usr/lib/modules", release)
-	order, err := closure(filepath.Join(tree, "lib/modules", release), []string{"virtio_pci", "virtio_blk", "crc32c_generic", "ext4"})
+	modules := filepath.Join(tree, "lib/modules")
+	order, err := closure(filepath.Join(modules, release), []string{"virtio_pci", "virtio_blk", "crc32c_generic", "ext4"})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	var first, over archive
+	for _, folder := range []string{"proc", "dev", "new", "bin", "overlay"} {
+		first.add(folder, modeFolder|0o755, nil)
 	}
 	for i, file := range order {
-		order[i] = "/" + filepath.Join(modules, file)
+		order[i] = "/modules/" + filepath.Base(file)
+		err = errors.Join(err, first.file(order[i], filepath.Join(modules, release, file)))
 	}
-	fs.add("order", modeFile|0o644, []byte(strings.Join(order, "\n")+"\n"))
-	for _, folder := range []string{"proc", "dev", "new", "bin"} {
-		fs.add(folder, modeFolder|0o755, nil)
-	}
-	err = errors.Join(
-		fs.file("init", filepath.Join(b.source, "boot/pc")),
-		fs.file("bin/busybox", filepath.Join(busybox, "bin/busybox")),
-		fs.file("overlay/usr/local/lib/machine-guest", helper),
-		fs.tree("overlay/usr/lib/modules", filepath.Join(tree, "lib/modules")),
-		fs.tree("overlay", filepath.Join(b.source, "overlay")),
+	first.add("order", modeFile|0o644, []byte(strings.Join(order, "\n")+"\n"))
+	err = errors.Join(err,
+		first.file("init", filepath.Join(b.source, "boot/pc")),
+		first.file("bin/busybox", filepath.Join(busybox, "bin/busybox")),
+		over.file("overlay/usr/local/lib/machine-guest", helper),
+		over.tree("overlay/usr/lib/modules", modules),
+		over.tree("overlay", filepath.Join(b.source, "overlay")),
 	)
-	return fs.end(), err
+	return first.end(), over.end(), err
 }
 
 // guest builds the helper that runs inside machines.

@@ -15,16 +15,21 @@ import (
 // sources are the files of Debian's linux-source-6.1 that become our test modules, as they were reviewed.
 func sources() map[string]string {
 	return map[string]string{
-		"drivers/gpio/gpio-sim.c": "119a85063ac76efcfb9ff8ce87990f38133930a35d013e614a2e631ce8a67b95",
-		"drivers/gpio/gpiolib.h":  "56b20e6827aa7eafded0bb997b3549924f4462c0018c111a35147c797cc1ffd5",
-		"kernel/irq/irq_sim.c":    "5ede5ec621858bb56cd7cd891c324eec6ddc7d27a7e92e2663a8b5b5a0ff615b",
+		"drivers/gpio/gpio-sim.c":    "119a85063ac76efcfb9ff8ce87990f38133930a35d013e614a2e631ce8a67b95",
+		"drivers/gpio/gpio-virtio.c": "66bd701a9584cc374299253bcfd2486dfca9a09752413a64f9687ff2a303f0fc",
+		"drivers/gpio/gpiolib.h":     "56b20e6827aa7eafded0bb997b3549924f4462c0018c111a35147c797cc1ffd5",
+		"kernel/irq/irq_sim.c":       "5ede5ec621858bb56cd7cd891c324eec6ddc7d27a7e92e2663a8b5b5a0ff615b",
 	}
 }
 
 // kernelSources returns a folder with those files, in the version of the kernel.
 func (b *builder) kernelSources(ctx context.Context, a *apt, version string) (string, error) {
-	return b.once("source-"+version, func(dir string) error {
-		b.step("fetching linux-source-6.1 %s for gpio-sim (139 MB)", version)
+	reviewed, err := digest([]string{fmt.Sprint(sources())})
+	if err != nil {
+		return "", err
+	}
+	return b.once("source-"+version+"-"+reviewed, func(dir string) error {
+		b.step("fetching linux-source-6.1 %s for gpio-sim and gpio-virtio (139 MB)", version)
 		deb, err := a.fetch(ctx, "linux-source-6.1", version)
 		if err != nil {
 			return err
@@ -65,15 +70,15 @@ func (b *builder) testModules(ctx context.Context, a *apt, k kernel) (string, er
 		if err != nil {
 			return err
 		}
-		b.step("building gpio-sim and pi-sim for %s", k.release)
+		b.step("building gpio-sim, gpio-virtio and pi-sim for %s", k.release)
 		if err := os.CopyFS(dir, os.DirFS(ours)); err != nil {
 			return err
 		}
-		sim := filepath.Join(dir, "gpio-sim")
 		for from, to := range map[string]string{
-			"drivers/gpio/gpio-sim.c": "gpio_sim_main.c",
-			"drivers/gpio/gpiolib.h":  "gpiolib.h",
-			"kernel/irq/irq_sim.c":    "irq_sim.c",
+			"drivers/gpio/gpio-sim.c":    "gpio-sim/gpio_sim_main.c",
+			"drivers/gpio/gpiolib.h":     "gpio-sim/gpiolib.h",
+			"kernel/irq/irq_sim.c":       "gpio-sim/irq_sim.c",
+			"drivers/gpio/gpio-virtio.c": "gpio-virtio/gpio-virtio.c",
 		} {
 			content, err := os.ReadFile(filepath.Join(kernelFiles, from))
 			if err != nil {
@@ -81,11 +86,11 @@ func (b *builder) testModules(ctx context.Context, a *apt, k kernel) (string, er
 			}
 			// irq_to_desc is not exported to modules; this does the same.
 			text := strings.Replace(string(content), "handle_simple_irq(irq_to_desc(irqnum));", "generic_handle_irq(irqnum);", 1)
-			if err := os.WriteFile(filepath.Join(sim, to), []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, to), []byte(text), 0o644); err != nil {
 				return err
 			}
 		}
-		for _, name := range []string{"gpio-sim", "pi-sim"} {
+		for _, name := range ownModules() {
 			if _, err := command(ctx, nil, "make", "-C", "/usr/src/linux-headers-"+k.release, "M="+filepath.Join(dir, name), "modules"); err != nil {
 				return fmt.Errorf("build %s: %w", name, err)
 			}
@@ -93,6 +98,9 @@ func (b *builder) testModules(ctx context.Context, a *apt, k kernel) (string, er
 		return nil
 	})
 }
+
+// ownModules are those that the kernel does not have, each a folder of modules.
+func ownModules() []string { return []string{"gpio-sim", "gpio-virtio", "pi-sim"} }
 
 // wanted are the kernel's own modules that a machine gets, with all that they need.
 func wanted() []string {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -34,6 +36,14 @@ type Config struct {
 	// Ports are TCP ports of the machine that the host can connect to, see [Machine.Address].
 	Ports []int
 
+	// Disk is a raw image that the machine runs from and leaves as it is when it ends, as a board does its card: see
+	// [Image.Disk]. Empty is a clean one that is forgotten.
+	Disk string
+
+	// GPIO is the socket of the machine's GPIO chip, as package backplane serves one, and Ethernet that of a port of its
+	// switch, where a second interface, eth1, is then connected. Both need an image of [BuildWired].
+	GPIO, Ethernet string
+
 	// CPUs is the number of processors, 0 means 2. A board has as many as it has.
 	CPUs int
 
@@ -60,6 +70,16 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// End is how a machine ended.
+type End int
+
+// The ways in which machines end.
+const (
+	Killed     End = iota // by Kill, or QEMU ended by itself
+	PoweredOff            // the machine switched itself off
+	Reset                 // the machine reset itself, as it does to boot again
+)
+
 // Machine is a machine that was started.
 type Machine struct {
 	name    string
@@ -70,6 +90,8 @@ type Machine struct {
 	channel *channel
 	process *os.Process
 	ended   chan struct{} // closed when QEMU ended
+	end     End           // how, after that
+	config  Config
 }
 
 // Start boots a machine and returns when it is up. The context ends the waiting, not the machine. A machine that does not
@@ -101,6 +123,30 @@ func (i *Image) Start(ctx context.Context, config Config) (*Machine, error) {
 	}
 }
 
+// PowerOn starts a machine and does not wait for it; [Machine.Up] does.
+func (i *Image) PowerOn(ctx context.Context, config Config) (*Machine, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("machine %s: %w", config.Name, err)
+	}
+	m, err := i.launch(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("machine %s: %w", config.Name, err)
+	}
+	return m, nil
+}
+
+// Up waits until a machine of PowerOn is up, as Start does, and must return before anything is asked of the machine. Who
+// gets an error still has the machine: nothing kills it. It is called once.
+func (m *Machine) Up(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, m.config.BootWithin, fmt.Errorf("not up within %v", m.config.BootWithin))
+	defer cancel()
+	if err := m.boot(ctx); err != nil {
+		return fmt.Errorf("machine %s: %w; its console (%s) ends: %s", m.name, err, m.console, m.lastWords())
+	}
+	return nil
+}
+
 // launch writes the machine's own files down and starts QEMU.
 func (i *Image) launch(ctx context.Context, config Config) (*Machine, error) {
 	root, err := moduleRoot(ctx)
@@ -122,6 +168,7 @@ func (i *Image) launch(ctx context.Context, config Config) (*Machine, error) {
 		console: filepath.Join(logs, "console.log"),
 		ports:   map[int]string{},
 		ended:   make(chan struct{}),
+		config:  config,
 	}
 	initial, err := i.withFiles(root, config)
 	if err == nil {
@@ -185,12 +232,18 @@ func (m *Machine) qemu(arguments []string, log string) error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		c := exec.Command(arguments[0], arguments[1:]...)
-		c.Stdout, c.Stderr = output, output
+		c.Stderr = output
 		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		err := c.Start()
+		events, err := c.StdoutPipe()
+		// QEMU says nothing before it is asked to, and goes on if the asker has gone.
+		c.Stdin = strings.NewReader(`{"execute":"qmp_capabilities"}`)
+		if err == nil {
+			err = c.Start()
+		}
 		m.process = c.Process
 		started <- err
 		if err == nil {
+			m.end = howItEnds(events)
 			_ = c.Wait()
 			_ = os.RemoveAll(m.dir)
 		}
@@ -199,11 +252,34 @@ func (m *Machine) qemu(arguments []string, log string) error {
 	return <-started
 }
 
+// howItEnds reads what QEMU tells of a machine (docs/interop/qmp-spec.rst, qapi/run-state.json) until QEMU ends.
+func howItEnds(events io.Reader) End {
+	end := Killed
+	for decoder := json.NewDecoder(events); ; {
+		var told struct {
+			Event string
+			Data  struct{ Reason string }
+		}
+		if err := decoder.Decode(&told); err != nil {
+			_, _ = io.Copy(io.Discard, events) // it must not wait for a reader
+			return end
+		}
+		if told.Event == "SHUTDOWN" {
+			switch told.Data.Reason {
+			case "guest-shutdown":
+				end = PoweredOff
+			case "guest-reset":
+				end = Reset
+			}
+		}
+	}
+}
+
 // arguments returns QEMU's command line.
 func (m *Machine) arguments(config Config) ([]string, error) {
 	i := m.image
 	arguments := append(slices.Clone(i.qemu),
-		"-name", config.Name, "-display", "none", "-monitor", "none", "-no-reboot",
+		"-name", config.Name, "-display", "none", "-monitor", "none", "-qmp", "stdio", "-no-reboot",
 		"-kernel", i.kernel, "-initrd", filepath.Join(m.dir, "initial"), "-append", i.append+" machine="+config.Name,
 		"-serial", "file:"+m.console)
 	ports := slices.Clone(config.Ports)
@@ -211,9 +287,14 @@ func (m *Machine) arguments(config Config) ([]string, error) {
 		ports = append(ports, guestPort)
 		arguments = append(arguments, "-dtb", i.dtb, "-device", "usb-net,netdev=net")
 	} else {
+		arguments = append(arguments, i.wired(config)...)
+		disk := "file=" + i.disk + ",format=raw,if=virtio,snapshot=on"
+		if config.Disk != "" {
+			disk = "file=" + config.Disk + ",format=raw,if=virtio"
+		}
 		arguments = append(arguments,
 			"-smp", fmt.Sprint(config.CPUs), "-m", fmt.Sprint(config.MemoryMB),
-			"-drive", "file="+i.disk+",format=raw,if=virtio,snapshot=on",
+			"-drive", disk,
 			"-device", "virtio-net-pci,netdev=net",
 			"-device", "virtio-serial-pci", "-chardev", "socket,id=host,server=on,wait=off,path="+m.socket(),
 			"-device", "virtserialport,chardev=host,name=machine")

@@ -2,6 +2,7 @@ package machines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,12 +24,35 @@ type apt struct {
 	config string // read after the machine's own
 }
 
-// newApt brings the lists up to date. Old lists will do when no new ones can be had.
+// newApt looks into the machine's own sources.
 func newApt(ctx context.Context, b *builder) (*apt, error) {
+	return b.apt(ctx, "apt", `APT::Architectures { "amd64"; "arm64"; "armel"; };`)
+}
+
+// backports looks into Debian's backports to the release, where that comes from. Only what is asked for by its own name
+// is taken from there, and never installed.
+func backports(ctx context.Context, b *builder) (*apt, error) {
+	sources, err := debianSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	main := regexp.MustCompile(`(?m)^deb (\S+) bookworm main$`).FindStringSubmatch(sources)
+	if main == nil {
+		return nil, errors.New("apt's own configuration has no bookworm main, next to which the backports would be")
+	}
+	list := filepath.Join(b.cache, "backports.list")
+	if err := os.WriteFile(list, []byte("deb "+main[1]+" bookworm-backports main\n"), 0o644); err != nil {
+		return nil, err
+	}
+	return b.apt(ctx, "apt-backports", fmt.Sprintf("Dir::Etc::sourcelist %q;\nDir::Etc::sourceparts \"-\";", list))
+}
+
+// apt brings the lists in a folder of the cache up to date. Old lists will do when no new ones can be had.
+func (b *builder) apt(ctx context.Context, folder, sources string) (*apt, error) {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return nil, fmt.Errorf("no apt-get: machines are built from Debian's packages, on Debian 12: %w", err)
 	}
-	dir := filepath.Join(b.cache, "apt")
+	dir := filepath.Join(b.cache, folder)
 	for _, sub := range []string{"lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
@@ -40,7 +64,7 @@ func newApt(ctx context.Context, b *builder) (*apt, error) {
 	config := fmt.Sprintf(`#clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear DPkg::Post-Invoke;
-APT::Architectures { "amd64"; "arm64"; "armel"; };
+%s
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 Acquire::Retries "3";
@@ -49,7 +73,7 @@ Dir::State::lists "%s/lists";
 Dir::Cache "%s/cache";
 Dir::Cache::pkgcache "pkgcache.bin";
 Dir::Cache::srcpkgcache "srcpkgcache.bin";
-`, dir, dir)
+`, sources, dir, dir)
 	if err := os.WriteFile(a.config, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
@@ -58,7 +82,7 @@ Dir::Cache::srcpkgcache "srcpkgcache.bin";
 	if err == nil && time.Since(info.ModTime()) < listsFor {
 		return a, nil
 	}
-	b.step("asking apt for its lists of packages: amd64, arm64 and armel")
+	b.step("asking apt for its lists of packages, for build/machines/%s", folder)
 	if _, failure := a.ask(ctx, "apt-get", "-q", "--error-on=any", "update"); failure != nil {
 		if err != nil {
 			return nil, fmt.Errorf("the lists of packages cannot be had; is the network of this machine's apt sources up? %w", failure)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -147,6 +148,9 @@ func (b *Backplane) Run(ctx context.Context) error {
 func (b *Backplane) Socket(board string) string {
 	return b.boards[board].listener.Addr().String()
 }
+
+// Names are the names of all wires, in alphabetical order.
+func (b *Backplane) Names() []string { return slices.Sorted(maps.Keys(b.wires)) }
 
 // High says whether a wire is high now.
 func (b *Backplane) High(wire string) bool {
