@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -288,6 +289,52 @@ func TestOpenTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBegunByAnother has a file come to be while its absence has been seen already.
+func TestBegunByAnother(t *testing.T) {
+	t.Parallel()
+	other, path := newPath(t), newPath(t)
+	s := open(t, other)
+	write(t, s, Entry{"a", "k", []byte("v")})
+	closeNow(t, s)
+	lock, err := take(path+".new", os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	go func() {
+		var err error
+		s, err = Open(path)
+		result <- err
+	}()
+	for openTimes(t, path+".new") < 2 {
+		runtime.Gosched() // until it waits for the lock
+	}
+	writeFile(t, path, readFile(t, other))
+	release(lock)
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := load(t, s); len(got) != 1 {
+		t.Error("begun anew over the other's file")
+	}
+}
+
+// openTimes is how often this process has a file open.
+func openTimes(t *testing.T, path string) (times int) {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if at, err := os.Readlink("/proc/self/fd/" + f.Name()); err == nil && at == path {
+			times++
+		}
+	}
+	return times
 }
 
 func writeFile(t *testing.T, path string, data []byte) {
