@@ -26,6 +26,7 @@ func (s Screen) Live(c *coordinatorv1.GetCaseResponse, nodes []*coordinatorv1.No
 		fans = append(fans, []cell{{text: "fan " + f.GetName()}, summary(f)})
 	}
 	fans = append(fans, []cell{{text: "nodes"}, roll(nodes)})
+	fans = append(fans, s.power(c)...)
 	if len(c.GetAlarms()) == 0 {
 		return text + s.columns(append(fans, row("alarms", "none")))
 	}

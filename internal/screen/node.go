@@ -38,6 +38,7 @@ func facts(n *coordinatorv1.Node) [][]cell {
 		row("boot", join(", ", n.GetBootId(), "restarts seen: "+fmt.Sprint(n.GetReboots()))),
 		row("rail", rail(n.GetRail())),
 	}
+	rows = append(rows, powerFacts(n)...)
 	if limit := b.GetLimitCelsius(); limit > 0 {
 		rows = append(rows, row("slows at", celsius(float64(limit))))
 	}

@@ -36,7 +36,7 @@ func (s Screen) Nodes(nodes []*coordinatorv1.Node) string {
 }
 
 func nodesHeader() []cell {
-	cells := header("NAME", "BOARD", "TEMP", "MARGIN", "RAIL", "STATE", "AGE", "FLAGS")
+	cells := header("NAME", "BOARD", "TEMP", "MARGIN", "POWER", "STATE", "AGE", "FLAGS")
 	for _, i := range []int{2, 3, 6} {
 		cells[i].right = true
 	}
@@ -47,7 +47,7 @@ func nodesHeader() []cell {
 func nodeRow(n *coordinatorv1.Node) []cell {
 	temperature, margin := heat(n)
 	return []cell{{text: n.GetName()}, {text: clip(shortBoard(n.GetBoard()), boardWidth)}, temperature, margin,
-		{text: rail(n.GetRail())}, state(n), age(n), flags(n)}
+		powerOf(n), state(n), age(n), flags(n)}
 }
 
 // state is how well a node is heard.

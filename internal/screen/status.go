@@ -29,6 +29,7 @@ func (s Screen) Status(c *coordinatorv1.GetCaseResponse, nodes []*coordinatorv1.
 	if len(c.GetFans()) == 0 {
 		rows = append(rows, row("fan", none))
 	}
+	rows = append(rows, s.power(c)...)
 	if len(c.GetAlarms()) == 0 {
 		return s.columns(append(rows, row("alarms", "none")))
 	}

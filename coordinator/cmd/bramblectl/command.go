@@ -42,11 +42,12 @@ func run(ctx context.Context, p process) int {
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bramblectl",
-		Short: "Show a case of boards and steer its fans",
+		Short: "Show a case of boards, switch their power and steer its fans",
 		Example: `  bramblectl status
   bramblectl nodes
+  bramblectl power off worker-2 --wait
   bramblectl fan set 40% --for 10m`,
-		Long: `Show a case of boards and steer its fans.
+		Long: `Show a case of boards, switch their power and steer its fans.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a promise forbids it, 4 cannot reach the coordinator.`,
 	}
@@ -62,6 +63,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a promise forbids
 	flags.StringVar(&c.files.Authority, "authority", "", "PEM `FILE` of the case's authority, for an address on another machine")
 	flags.StringVar(&c.files.Certificate, "certificate", "", "PEM `FILE` of your certificate")
 	flags.StringVar(&c.files.Key, "key", "", "PEM `FILE` of your key")
-	root.AddCommand(c.statusCommand(), c.nodesCommand(), c.nodeCommand(), c.watchCommand(), c.fanCommand(), c.versionCommand())
+	root.AddCommand(c.statusCommand(), c.nodesCommand(), c.nodeCommand(), c.explainCommand(), c.watchCommand(), c.eventsCommand(),
+		c.powerCommand(), c.rebootCommand(), c.caseCommand(), c.operationsCommand(), c.operationCommand(), c.storeCommand(),
+		c.fanCommand(), c.versionCommand())
 	return root
 }

@@ -46,7 +46,7 @@ func answered(err error) (f *failure, ok bool) {
 		return nil, false
 	case codes.InvalidArgument:
 		return &failure{exitUsage, told}, true
-	case codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated:
+	case codes.FailedPrecondition, codes.ResourceExhausted, codes.Aborted, codes.PermissionDenied, codes.Unauthenticated:
 		return &failure{exitRefused, fmt.Errorf("refused: %w", told)}, true
 	case codes.Unimplemented:
 		return &failure{exitFailed, fmt.Errorf("the coordinator does not know this request, it may be older than this bramblectl: %w", told)}, true

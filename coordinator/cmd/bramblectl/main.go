@@ -1,4 +1,4 @@
-// Command bramblectl shows a case of boards and steers its fans, for people and for scripts.
+// Command bramblectl shows a case of boards, switches their power and steers its fans, for people and for scripts.
 //
 // It is a plain client of the coordinator's API: it decides nothing, keeps nothing, and whatever it can do grpcurl can
 // do as well. A command prints its answer on standard output and at most one line on standard error, and its exit code

@@ -58,7 +58,7 @@ func (c *cli) nodesCommand() *cobra.Command {
 }
 
 func (c *cli) nodeCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "node NAME",
 		Short: "Show everything about one node: board, sensors, capabilities",
 		Args:  commandline.Takes("NAME"),
@@ -74,6 +74,8 @@ func (c *cli) nodeCommand() *cobra.Command {
 			return c.show(func(s screen.Screen) string { return s.Node(node) }, node)
 		},
 	}
+	cmd.AddCommand(c.maintenanceCommand())
+	return cmd
 }
 
 func (c *cli) nodes(ctx context.Context, names ...string) (answer *coordinatorv1.ListNodesResponse, err error) {
