@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,6 +52,7 @@ type timer struct {
 type disk struct {
 	entries map[string]core.Entry
 	fails   bool
+	refused bool // the last write
 	damage  string
 	writes  int
 }
@@ -192,8 +194,53 @@ func (w *world) lines() {
 	}
 }
 
+// written says what is wrong where an act is carried out that the disk does not justify.
+func (w *world) written(e core.Effect) string {
+	if w.disk == nil {
+		return ""
+	}
+	record := func(node string) (r power.Record) {
+		if err := json.Unmarshal(w.disk.entries["nodes/"+node].Value, &r); err != nil {
+			w.out(w.at, err.Error())
+		}
+		return r
+	}
+	ok, node := true, ""
+	switch e := e.(type) {
+	case core.SwitchRail:
+		node = e.Node
+		if r := record(node); e.On {
+			ok = r.Task.Kind == power.TaskStart
+		} else {
+			ok = r.Cut != "" || r.Task.Kind == power.TaskCut
+		}
+	case core.AskPowerOff:
+		node = e.Node
+		r := record(node)
+		ok = r.Task.Kind == power.TaskStop && r.Task.Asked && r.Task.Operation == e.Operation
+	case core.AskReboot:
+		node = e.Node
+		r := record(node)
+		ok = r.Task.Kind == power.TaskReboot && r.Task.Asked && r.Task.Operation == e.Operation
+	case core.AskPulse:
+		node = e.Node
+		ok = record(node).Task.Kind == power.TaskTest
+	case core.StopMaster:
+		node = e.Node
+		ok = strings.Contains(string(w.disk.entries["operations/"+e.Operation].Value), fmt.Sprintf(`{"Node":%q,"State":%d`, node, core.StepRunning))
+	}
+	if ok && (node == "" || !w.disk.refused && w.disk.damage == "") {
+		return ""
+	}
+	return fmt.Sprintf("UNWRITTEN: %s: %T is not on disk", node, e)
+}
+
 // carryOut is what the shell does for the power effects.
 func (w *world) carryOut(e core.Effect) {
+	if wrong := w.written(e); wrong != "" {
+		w.unwritten++
+		w.out(w.at, wrong)
+	}
 	switch e := e.(type) {
 	case core.Store:
 		w.store(e)
@@ -282,6 +329,7 @@ func (w *world) store(e core.Store) {
 			w.out(w.at, "store "+strings.Join(keys, " "))
 		}
 	}
+	w.disk.refused = err != nil
 	if !w.reach("after the write") {
 		w.step(core.Stored{Number: e.Number, Err: err})
 	}

@@ -75,8 +75,8 @@ func (c *client) stopAndStart() error {
 func (c *client) promises() string {
 	var wrong []string
 	note := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	if c.lost > 0 || c.excesses > 0 {
-		note("%d file systems lost, %d excesses", c.lost, c.excesses)
+	if c.lost > 0 || c.excesses > 0 || c.unwritten > 0 {
+		note("%d file systems lost, %d excesses, %d acts not written", c.lost, c.excesses, c.unwritten)
 	}
 	seen := map[string]int{}
 	failed := false

@@ -2,7 +2,6 @@ package core
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -271,14 +270,15 @@ func (c *Core) acknowledge(ev AcknowledgeStore) {
 	c.waiters = append(c.waiters, waiter{ticket: ev.Ticket, begun: true})
 }
 
-// errDamaged is what is wrong with an entry that cannot be read.
-var errDamaged = errors.New("cannot be read")
-
 func (e Entry) read(into any) error {
 	if err := json.Unmarshal(e.Value, into); err != nil {
-		return fmt.Errorf("%s/%s %w: %w", e.Bucket, e.Key, errDamaged, err)
+		return e.wrong(err.Error())
 	}
 	return nil
+}
+
+func (e Entry) wrong(what string) error {
+	return fmt.Errorf("%s/%s cannot be read: %s", e.Bucket, e.Key, what)
 }
 
 // numberOf is the number in an operation's name.

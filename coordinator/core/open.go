@@ -67,11 +67,17 @@ func (c *Core) readEntry(e Entry, r *recollection) error {
 		if err := e.read(o); err != nil {
 			return err
 		}
+		if o.number == 0 || o.State > OperationCancelled || slices.Contains(o.Steps, nil) {
+			return e.wrong("is no operation")
+		}
 		r.operations = append(r.operations, o)
 	case bucketEvents:
 		var k keptReport
 		if err := e.read(&k); err != nil {
 			return err
+		}
+		if k.Count >= 1<<62 {
+			return e.wrong("is no report")
 		}
 		r.reports = append(r.reports, k)
 	case bucketMeta:

@@ -121,8 +121,8 @@ func (s *storm) wrong() string {
 			wrong = append(wrong, o.ID+" began twice")
 		}
 	}
-	if s.excesses > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d excesses of the supply", s.excesses))
+	if s.excesses > 0 || s.unwritten > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d excesses of the supply, %d acts not written", s.excesses, s.unwritten))
 	}
 	var forced string // the newest cut that is under way, by node
 	for line := range strings.Lines(text) {

@@ -29,14 +29,15 @@ type world struct {
 	heed   func(core.Event, []core.Effect) // sees every step; may be nil
 	check  func()                          // after each control tick; may be nil
 
-	timers   []timer
-	disk     *disk // nil: nothing is remembered
-	verbose  bool  // says what is written
-	kill     func(place string) bool
-	dead     bool // the coordinator was killed
-	lost     int  // file systems
-	excesses int  // of the supply
-	answers  map[uint64]core.Answer
+	timers    []timer
+	disk      *disk // nil: nothing is remembered
+	verbose   bool  // says what is written
+	kill      func(place string) bool
+	dead      bool // the coordinator was killed
+	lost      int  // file systems
+	excesses  int  // of the supply
+	unwritten int  // acts that were not on disk
+	answers   map[uint64]core.Answer
 }
 
 type agent struct {
@@ -91,7 +92,9 @@ func (w *world) start() error {
 		return w.open("master/1")
 	}
 	var err error
-	w.core, err = core.New(w.cfg, w.now())
+	if w.core, err = core.New(w.cfg, w.now()); err == nil {
+		w.lines()
+	}
 	return err
 }
 
