@@ -40,7 +40,7 @@ type emulated struct {
 
 func emulatedBoards() []emulated {
 	return []emulated{
-		{machines.Raspi3B, []string{"GOARCH=arm64"}, []string{"./agent/cmd/bramble-agent", "./coordinator/cmd/bramble-coordinator", "./coordinator/cmd/bramblectl"}, map[string]string{
+		{machines.Raspi3B, []string{"GOARCH=arm64"}, []string{"./agent/cmd/bramble-agent", "./coordinator/cmd/..."}, map[string]string{
 			"node":        "ok: raspi3b\n",
 			"board":       "ok: Raspberry Pi 3 Model B, ",
 			"system":      "-arm64, aarch64",
@@ -262,6 +262,9 @@ func startCoordinator(t *testing.T, files identity.Files, nodes string) machine 
 		_ = os.RemoveAll(dir)
 	})
 	m := machine{host{binaries, socket}}
-	m.sh(t, "for i in $(seq 100); do bramblectl status > /dev/null 2>&1 && exit 0; sleep 0.1; done; bramblectl status")
+	until(t, "an answer of the coordinator", func() (string, bool) {
+		out := m.sh(t, "bramblectl nodes 2>&1 && echo answered || true")
+		return out, strings.HasSuffix(out, "answered")
+	})
 	return m
 }

@@ -6,7 +6,7 @@
 // TestMachine installs what deploy/install installs into one x86 machine with the simulated Pi hardware of pi-sim, and
 // then tells a story: who runs as whom, heat, flags, the fan and its speed, chips that change their numbers, crashes and
 // hangs, and a configuration that is gone. TestBoards runs the agents for ARM on emulated Raspberry Pis, and a
-// coordinator on this machine that listens to one of them.
+// coordinator on this machine that listens to both of them. The two run beside each other.
 //
 // Times are measured inside the machine, by its own clock, and everything else waits for a condition: a translated machine
 // is slow, and slower beside others.

@@ -21,8 +21,9 @@ import (
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
 
-// patience is for whatever has no time limit of its own. A translated machine needs seconds for what a board does at once.
-const patience = 30 * time.Second
+// patience is for whatever has no time limit of its own. A translated machine needs seconds for what a board does at once,
+// and a multiple of that on a busy host.
+const patience = time.Minute
 
 // guest is a machine in which commands run as root.
 type guest interface {
@@ -36,7 +37,7 @@ type machine struct{ guest }
 func (m machine) sh(t testing.TB, script string) string {
 	t.Helper()
 	// Also in a Cleanup, where the test's own context has ended.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 4*patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
 	defer cancel()
 	out, err := m.Output(ctx, script)
 	if err != nil {

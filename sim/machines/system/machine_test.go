@@ -68,7 +68,7 @@ func install(t *testing.T, m machine) {
 
 // files are what the machine has of us: binaries as `make build` makes them, and the folder deploy.
 func files(t *testing.T) map[string]string {
-	binaries := build(t, nil, "./agent/cmd/bramble-agent", "./coordinator/cmd/bramble-coordinator", "./coordinator/cmd/bramblectl")
+	binaries := build(t, nil, "./agent/cmd/...", "./coordinator/cmd/...")
 	all := below(t, "/opt/bramble/bin", binaries)
 	for to, from := range below(t, "/opt/bramble/deploy", filepath.Join(moduleRoot(t), "deploy")) {
 		all[to] = from
