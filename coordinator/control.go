@@ -24,6 +24,7 @@ func (c *Coordinator) control(ctx context.Context, ready func()) error {
 	next := time.Now()
 	behind := false
 	for ctx.Err() == nil {
+		c.catchUp()
 		now := time.Now()
 		wake := c.next()
 		switch {
@@ -64,6 +65,22 @@ func (c *Coordinator) control(ctx context.Context, ready func()) error {
 		return failure
 	}
 	return nil
+}
+
+// waitingLetters is how many letters are taken before time is let pass.
+const waitingLetters = 256
+
+// catchUp takes the letters that wait already. What happened comes before what the passing of time brings: a worker that
+// spoke must be heard before its silence is judged, also after a pause of this process.
+func (c *Coordinator) catchUp() {
+	for range waitingLetters {
+		select {
+		case l := <-c.inbox:
+			c.take(l)
+		default:
+			return
+		}
+	}
 }
 
 // punctual notes when ticks begin to be late and when that is over, and reports whether they are.
@@ -131,7 +148,7 @@ func (c *Coordinator) step(now time.Time, event core.Event) (refusal error) {
 			c.duties[e.Fan], c.fresh[e.Fan] = e.Fraction, true
 			c.drive(e.Fan)
 		case core.Store:
-			c.step(time.Now(), core.Stored{Number: e.Number, Err: c.write(e.Entries)})
+			c.saves <- e // the core has one under way at the most
 		case core.SwitchRail:
 			c.switchRail(e)
 		case core.AskPowerOff, core.AskReboot, core.AskPulse, core.StopMaster:

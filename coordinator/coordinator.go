@@ -86,6 +86,7 @@ type Coordinator struct {
 	logger hclog.Logger
 	links  map[string]*link
 	tracks map[string]*track
+	saves  chan core.Store // to be kept; one at the most
 	inbox  chan letter
 	ran    atomic.Bool
 	done   chan struct{} // closed when Run is about to return
@@ -125,7 +126,7 @@ func New(cfg Config) (*Coordinator, error) {
 	c := &Coordinator{
 		cfg: cfg, logger: cfg.Logger, links: map[string]*link{}, inbox: make(chan letter), done: make(chan struct{}),
 		room: make(chan struct{}, subscribers), panics: make(chan string, 1), duties: map[string]float64{}, fresh: map[string]bool{}, core: made, started: now,
-		tracks: map[string]*track{}, waiting: map[uint64]chan reply{},
+		tracks: map[string]*track{}, saves: make(chan core.Store, 1), waiting: map[uint64]chan reply{},
 	}
 	if c.logger == nil {
 		c.logger = hclog.NewNullLogger()
@@ -220,6 +221,7 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	for _, t := range c.tracks {
 		started.Go(func() { c.operate(ctx, t) })
 	}
+	started.Go(func() { c.save(ctx) })
 	for node, line := range c.cfg.Hardware.DoneLines {
 		started.Go(func() { c.listen(ctx, node, line) })
 	}

@@ -26,7 +26,7 @@ type DoneLine interface {
 	Watch(ctx context.Context, seen func(high bool, at time.Time)) error
 }
 
-// Store is the memory that outlasts the coordinator. Its methods are called by one goroutine at a time.
+// Store is the memory that outlasts the coordinator. Acknowledge may be called while Write is, by another goroutine.
 type Store interface {
 	// Load returns everything that is kept.
 	Load() ([]core.Entry, error)
@@ -220,12 +220,21 @@ func (c *Coordinator) remember(now time.Time) (*core.Core, error) {
 	return core.Open(c.cfg.Core, now, clock, entries, store.Damage())
 }
 
-// write keeps entries durably.
-func (c *Coordinator) write(entries []core.Entry) error {
-	if c.cfg.Hardware.Store == nil {
-		return nil
+// save writes what the core wants kept, until ctx ends. A disk may take seconds: the control loop does not wait for it.
+func (c *Coordinator) save(ctx context.Context) {
+	defer c.guard()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-c.saves:
+			var err error
+			if store := c.cfg.Hardware.Store; store != nil {
+				err = store.Write(e.Entries)
+			}
+			c.tell(ctx, core.Stored{Number: e.Number, Err: err})
+		}
 	}
-	return c.cfg.Hardware.Store.Write(entries)
 }
 
 // acknowledge ends the damage of the store.
