@@ -115,6 +115,22 @@ func TestSwappedLines(t *testing.T) {
 	}
 }
 
+func TestAPulseCanBeCutShort(t *testing.T) {
+	cfg := Pico5()
+	cfg.Boards[1].DoneBy = DoneByHelper
+	c := newCase(t, cfg)
+	b, line := c.Board("worker-1"), c.DoneLine("worker-1")
+	must(t, b.PulseDoneLine(time.Second))
+	if !line.High() {
+		t.Error("no pulse")
+	}
+	c.Step(10 * time.Millisecond)
+	must(t, b.PulseDoneLine(0))
+	if line.High() {
+		t.Error("the pulse goes on")
+	}
+}
+
 // What lines do is the same however the case is stepped, and another seed does
 // something else.
 func TestLinesRepeatThemselves(t *testing.T) {

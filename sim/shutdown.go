@@ -97,7 +97,7 @@ func (b *Board) Hang() error {
 }
 
 // PulseDoneLine raises the done line for a time, as the agent does to show which
-// wire is its own. It does not block. It is ErrNotRunning without an agent, and
+// wire is its own; a width of 0 lowers it at once. It does not block. It is ErrNotRunning without an agent, and
 // errors.ErrUnsupported unless the helper owns the line: the kernel's overlay
 // lets nobody else.
 func (b *Board) PulseDoneLine(width time.Duration) error {
@@ -108,10 +108,11 @@ func (b *Board) PulseDoneLine(width time.Duration) error {
 		return b.notRunning()
 	case b.DoneSignal().By != DoneByHelper:
 		return fmt.Errorf("board %s: pulse the done line: %w", b.cfg.Name, errors.ErrUnsupported)
-	case width <= 0:
-		return nil
 	}
 	b.pulseEnd = b.c.now + width
+	if width <= 0 {
+		b.pulseEnd = never
+	}
 	b.drive()
 	b.c.reschedule()
 	return nil

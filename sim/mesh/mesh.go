@@ -35,6 +35,8 @@ type Config struct {
 	Case *sim.Case
 	// Core configures the coordinator. The zero value means virtual.CoreConfig of the case and the network.
 	Core core.Config
+	// Store outlasts the mesh. nil means that nothing does. Each mesh is a new boot of its master.
+	Store coordinator.Store
 	// Network carries the streams. nil means Memory.
 	Network Network
 	// Logger takes the logs of agents and coordinator. nil means none.
@@ -69,7 +71,7 @@ func New(cfg Config) (*Mesh, error) {
 	}
 	c, err := coordinator.New(coordinator.Config{
 		Core:      cfg.Core,
-		Hardware:  hardware(cfg.Case),
+		Hardware:  hardware(cfg.Case, cfg.Store),
 		Dial:      cfg.Network.Dial,
 		Listeners: []net.Listener{listener},
 		Logger:    cfg.Logger.Named("coordinator"),
@@ -165,6 +167,8 @@ func (m *Mesh) startAgent(ctx context.Context, board *sim.Board, boot string, ga
 		Throttle: ports,
 		Light:    ports,
 		Shutdown: board,
+		Power:    ports,
+		DoneLine: ports,
 		Logger:   m.cfg.Logger.Named(board.Name()),
 	})
 	if err != nil {

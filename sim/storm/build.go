@@ -20,6 +20,7 @@ type board struct {
 	starting  bool          // its rail rose, and it is not up yet
 	down      bool          // its system began a power-off since it last got power
 	heard     time.Duration // when its agent last could speak
+	plugged   time.Duration // when somebody pulled its plug last, and put it back
 	outage    int           // the master's boot in which it was switched on by itself
 	forceable bool          // the last cut was forced
 }
@@ -83,7 +84,7 @@ func (w *world) assemble(cfg sim.Config, configure func()) error {
 		w.boards = append(w.boards, b)
 	}
 	w.shell, err = virtual.New(virtual.Config{
-		Case: c, Core: w.cfg, Store: w.disk, Rails: rails, Epoch: time.Unix(w.random.Int64N(4e9), 0).UTC(), KeepsEdges: w.chance(0.7),
+		Case: c, Core: w.cfg, Store: w.disk, Rails: rails, Epoch: time.Unix(w.random.Int64N(4e9), 0).UTC(), KeepsEdges: w.calm || w.chance(0.7),
 		Network: w.network, Report: w.hear, Dies: w.dies, Effect: w.effect, Began: w.began,
 	})
 	return err
@@ -125,7 +126,7 @@ func (w *world) drawNode(n *core.NodeConfig) {
 	if w.chance(0.4) {
 		p.Grace = w.span(500*time.Millisecond, 15*time.Second)
 	}
-	p.TrustWiring = w.chance(0.6)
+	p.TrustWiring = w.chance(0.8)
 	p.CutWhenHalted = w.chance(0.85)
 	if n.Rail && w.chance(0.1) {
 		p.Rail = power.RailCommand
@@ -161,7 +162,7 @@ func (w *world) drawSupply() {
 
 // swapSome swaps two lines whose wiring nobody has vouched for.
 func (w *world) swapSome() {
-	if !w.chance(0.15) {
+	if !w.chance(0.5) {
 		return
 	}
 	var pair []string

@@ -1,10 +1,11 @@
 package storm
 
 import (
+	"fmt"
 	"slices"
-	"time"
 
 	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/power"
 	"github.com/bramblemesh/bramble/sim"
 )
 
@@ -166,7 +167,7 @@ func (w *world) check() {
 		w.shell.Crash()
 		w.wakeMaster()
 	}
-	if w.dirty && w.shell.Core() != nil {
+	if w.dirty && w.shell.Core() != nil && w.disk.Fails == nil {
 		w.dirty = false
 		w.follow()
 	}
@@ -222,7 +223,8 @@ func (w *world) lost(l sim.Loss) {
 	w.violate("%s lost its file systems", l.Board)
 }
 
-// follow asks how the operations are.
+// follow asks how the operations are. While the disk is full their ends are not on disk, and may be undone by a crash;
+// who cancels is told so.
 func (w *world) follow() {
 	for _, k := range w.wishes {
 		if k.over || k.id == "" || k.excused {
@@ -251,7 +253,8 @@ func (w *world) follow() {
 func (w *world) believe(k *wish, b *board) {
 	switch state := b.State(); k.request.Kind {
 	case core.OperationPowerOff, core.OperationStopCase:
-		if state != sim.StateOff && state != sim.StateHalted && !w.faulty(b) {
+		replugged := b.plugged > 0 && b.plugged >= k.begun
+		if b.tells() && state != sim.StateOff && state != sim.StateHalted && !replugged && !w.faulty(b) {
 			w.violate("%v says that it is done, and %s is %v", k, b.name, state)
 		}
 	case core.OperationPowerOn, core.OperationStartCase, core.OperationPowerCycle, core.OperationReboot:
@@ -263,6 +266,11 @@ func (w *world) believe(k *wish, b *board) {
 			w.violate("%v says that it is done, and the line of %s is another's", k, b.name)
 		}
 	}
+}
+
+// tells says whether the end of the board's shutdown can be seen at all.
+func (b *board) tells() bool {
+	return b.DoneSignal().By != sim.DoneByNone && b.cfg.Power.Rail != power.RailCommand
 }
 
 // faulty says whether something is broken about a board that may have deceived the coordinator.
@@ -286,31 +294,24 @@ func (w *world) open() (open []*wish) {
 	return open
 }
 
-// account wants an end of what may have been accepted without an answer.
-func (w *world) account() {
-	if w.broken != "" {
-		return
-	}
+// unended is an operation that has not ended, whether its requester knows of it or not; empty when all have.
+func (w *world) unended() string {
 	for _, o := range w.shell.Core().Operations() {
-		if o.State == core.OperationRunning && !w.until(o.ID) {
-			w.violate("operation %s, %v, does not end: %s", o.ID, o.Kind, o.Message)
+		if o.State != core.OperationRunning {
+			continue
 		}
+		text := fmt.Sprintf("%s, %v", o.ID, o.Kind)
+		for _, step := range o.Steps {
+			if step.State == core.StepWaiting || step.State == core.StepRunning {
+				text += fmt.Sprintf("; %s %v: %s", step.Node, step.State, step.Message)
+			}
+		}
+		return text
 	}
-}
-
-// until waits for the end of an operation.
-func (w *world) until(id string) bool {
-	for range 1800 {
-		o, err := w.shell.Core().Operation(id)
-		if err != nil {
-			w.violate("operation %s is forgotten: %v", id, err)
-		}
-		if o.State != core.OperationRunning || w.broken != "" {
-			return true
-		}
-		w.pass(2 * time.Second)
+	if open := w.open(); len(open) > 0 {
+		return open[0].String()
 	}
-	return false
+	return ""
 }
 
 // began is told of every shutdown that a system begins for an operation.

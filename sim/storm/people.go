@@ -53,7 +53,7 @@ func (w *world) act() {
 		weight int
 		do     func()
 	}{
-		{18, w.ask}, {2, w.retry}, {3, w.cancel}, {2, w.maintain}, {3, w.clearFaults}, {2, w.typed},
+		{22, w.ask}, {2, w.retry}, {3, w.cancel}, {2, w.maintain}, {3, w.clearFaults}, {2, w.typed},
 		{8, w.breakSomething}, {4, w.mendSomething}, {2, w.kill}, {5, w.armDeath}, {1, w.fillDisk},
 		{1, w.rebootMaster}, {1, w.outage}, {1, w.plug}, {1, w.hang}, {1, w.busy}, {2, w.acknowledge},
 	}
@@ -89,11 +89,8 @@ func (w *world) ask() {
 	case core.OperationStartCase, core.OperationStopCase:
 		r.Master = r.Kind == core.OperationStopCase && w.chance(0.2)
 	default:
-		for _, i := range w.random.Perm(len(w.boards))[:1+w.random.IntN(len(w.boards))] {
-			r.Nodes = append(r.Nodes, w.boards[i].name)
-		}
-		if w.chance(0.5) {
-			r.Nodes = r.Nodes[:1]
+		if r.Nodes = w.some(r.Kind); len(r.Nodes) == 0 {
+			return
 		}
 	}
 	switch r.Kind {
@@ -105,6 +102,30 @@ func (w *world) ask() {
 		r.Rolling = w.chance(0.3)
 	}
 	w.request(r)
+}
+
+// some draws workers to ask something of, mostly such as it makes sense for.
+func (w *world) some(kind core.OperationKind) (names []string) {
+	sensible := w.chance(0.8)
+	for _, i := range w.random.Perm(len(w.boards)) {
+		b := w.boards[i]
+		fits := b.State() == sim.StateRunning
+		switch kind {
+		case core.OperationPowerOn:
+			fits = b.State() == sim.StateOff
+		case core.OperationTestWiring:
+			fits = fits && b.DoneSignal().By == sim.DoneByHelper
+		case core.OperationPowerCycle:
+			fits = fits && b.pin != nil
+		}
+		if fits || !sensible {
+			names = append(names, b.name)
+		}
+	}
+	if len(names) > 1 && w.chance(0.7) {
+		names = names[:1+w.random.IntN(len(names)-1)]
+	}
+	return names
 }
 
 // request asks, and remembers what may come of it.
@@ -225,6 +246,7 @@ func (w *world) plug() {
 	for _, b := range w.boards {
 		if b.pin == nil && b.State() == sim.StateHalted {
 			w.say("somebody pulls the plug of %s and puts it back", b.name)
+			b.plugged = w.c.Now()
 			b.Plug(false)
 			b.Plug(true)
 		}

@@ -148,7 +148,7 @@ func run(seed uint64, trace func(string), t tamper) (Result, error) {
 	if err := w.build(); err != nil {
 		return Result{}, fmt.Errorf("schedule %d: %w", seed, err)
 	}
-	for range 8 + w.random.IntN(25) {
+	for range 10 + w.random.IntN(30) {
 		w.act()
 		w.pass(w.pause())
 		if w.broken != "" {
@@ -175,7 +175,7 @@ func (w *world) pause() time.Duration {
 	case n < 4:
 		seconds *= 2
 	case n < 9:
-		seconds *= 20
+		seconds *= 15
 	default:
 		seconds *= 90
 	}
@@ -216,15 +216,14 @@ func (w *world) settle() {
 			continue
 		}
 		w.acknowledge()
-		open := w.open()
-		if len(open) == 0 {
+		unended := w.unended()
+		if unended == "" {
 			break
 		}
 		if w.c.Now() >= end {
-			w.violate("an hour after all trouble ended, %v has not ended", open[0])
+			w.violate("an hour after all trouble ended, %s has not ended", unended)
 		}
 	}
-	w.account()
 }
 
 // violate remembers the first promise that does not hold.

@@ -96,7 +96,7 @@ func (w *world) dies() bool {
 func (w *world) died(how string) {
 	w.counts.Deaths++
 	w.returnAt = w.c.Now() + w.span(0, 3*time.Second)
-	if w.chance(0.3) {
+	if !w.calm && w.chance(0.3) {
 		w.returnAt = w.c.Now() + w.span(0, time.Minute)
 	}
 	w.say("the coordinator: %s", how)
@@ -150,6 +150,7 @@ func (w *world) fillDisk() {
 	} else {
 		w.disk.Fails = nil
 	}
+	w.dirty = true
 	w.say("the disk: %v", w.disk.Fails)
 }
 
@@ -195,6 +196,9 @@ func (w *world) mains(on bool) {
 	if !on {
 		w.shell.Crash()
 		w.dieIn = 0
+		for _, k := range w.wishes {
+			clear(k.rose) // what the mains took may be switched on once more
+		}
 		return
 	}
 	w.newBoot()

@@ -188,7 +188,7 @@ func TestReboot(t *testing.T) {
 		}
 	}
 	v.Step(10 * time.Second)
-	want := []string{"shutdown announced", "rebooted"}
+	want := []string{"shutdown announced", "power changed", "rebooted", "power changed"}
 	got := slices.DeleteFunc(story, func(kind string) bool { return kind == "presence changed" })
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

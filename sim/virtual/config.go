@@ -25,6 +25,9 @@ type Config struct {
 	Epoch time.Time
 	// Store outlasts the coordinator. nil means that nothing does.
 	Store Store
+	// KeepsEdges says that the kernel keeps a done line's newest 16 edges while there is no coordinator, as it does for
+	// lines whose descriptor somebody holds; a new boot of the master loses them.
+	KeepsEdges bool
 	// Rails stand in for the case's own, by board.
 	Rails map[string]Rail
 	// Network says how a request to a node's agent travels. nil means at once.

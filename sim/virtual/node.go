@@ -30,6 +30,7 @@ type node struct {
 	rail    Rail   // nil without one
 	writing bool
 	line    *sim.DoneLine // nil without one
+	kept    []core.LineObserved
 }
 
 // attend starts and ends agents with their boards, and opens and ends the streams.

@@ -105,6 +105,10 @@ func (s *Shell) Restart() error {
 	}
 	s.replies = make(map[uint64]reply)
 	for _, n := range s.nodes {
+		for _, edge := range n.kept {
+			s.step(edge)
+		}
+		n.kept = nil
 		if n.line != nil {
 			s.step(core.LineObserved{Node: n.name, High: n.line.High(), At: s.Now()})
 		}
@@ -118,6 +122,9 @@ func (s *Shell) Restart() error {
 func (s *Shell) NewBoot(id string) {
 	s.Crash()
 	s.boot, s.booted = id, s.sim.Now()
+	for _, n := range s.nodes {
+		n.kept = nil
+	}
 }
 
 // SetFan does what a person asks of a fan. An error means that nothing changed.
@@ -177,7 +184,7 @@ func (s *Shell) next(end time.Duration) time.Duration {
 	now := s.sim.Now()
 	next := min(end, s.ticked+core.Interval)
 	if at, due := s.sim.Next(); due {
-		next = min(next, at)
+		next = min(next, max(at, now+1)) // what is due at once needs a step, too
 	}
 	if len(s.parcels) > 0 {
 		next = min(next, s.parcels[0].at)
@@ -200,7 +207,7 @@ func (s *Shell) advance(to time.Duration) {
 	for e, more := s.events.Next(); more; e, more = s.events.Next() {
 		switch e.Kind {
 		case sim.EventDoneHigh, sim.EventDoneLow:
-			s.step(core.LineObserved{Node: e.Board, High: e.Kind == sim.EventDoneHigh, At: s.cfg.Epoch.Add(e.At), Edge: true})
+			s.edge(e)
 		case sim.EventPowerOff:
 			s.announce(s.node(e.Board), core.ShutdownPowerOff)
 		case sim.EventReboot:
@@ -209,6 +216,22 @@ func (s *Shell) advance(to time.Duration) {
 			s.announce(s.node(e.Board), core.ShutdownCancelled)
 		}
 	}
+}
+
+// edge passes an edge of a done line on, or has the kernel keep it.
+func (s *Shell) edge(e sim.Event) {
+	edge := core.LineObserved{Node: e.Board, High: e.Kind == sim.EventDoneHigh, At: s.cfg.Epoch.Add(e.At), Edge: true}
+	if s.core != nil {
+		s.step(edge)
+		return
+	}
+	if !s.cfg.KeepsEdges {
+		return
+	}
+	const room = 16 // of a request for one line by default (Linux, drivers/gpio/gpiolib-cdev.c); the oldest goes first
+	n := s.node(e.Board)
+	n.kept = append(n.kept, edge)
+	n.kept = n.kept[max(0, len(n.kept)-room):]
 }
 
 // tick is what happens once a second: every agent samples, then the coordinator reads its pins and decides.
