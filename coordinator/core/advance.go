@@ -20,6 +20,11 @@ func (c *Core) begun(o *operation) {
 		text += ": " + o.Reason
 	}
 	c.announceOperation(o, text)
+	for _, s := range o.Steps {
+		if s.Task == power.TaskCut {
+			c.person(s.Node, o.By, "has its rail cut without a proof of done", o.Reason)
+		}
+	}
 }
 
 // advance moves every operation on that is on disk.

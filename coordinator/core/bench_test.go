@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bramblemesh/bramble/coordinator/core"
+	"github.com/bramblemesh/bramble/coordinator/power"
 )
 
 // second is what a coordinator of five nodes does in one second of steady life.
@@ -12,12 +13,17 @@ type second struct {
 	core *core.Core
 	now  time.Time
 	said []core.NodeMessage
+	seen []core.Event // of the rails
 }
 
 func newSecond(t testing.TB) *second {
 	s := &second{now: time.Now()}
 	var err error
-	if s.core, err = core.New(five(), s.now); err != nil {
+	cfg := five()
+	for i := range cfg.Nodes[1:] {
+		cfg.Nodes[i+1].Power = power.Config{Rail: power.RailLine, Line: true, TrustWiring: true}
+	}
+	if s.core, err = core.Open(cfg, s.now, power.Instant{BootID: "1"}, nil, ""); err != nil {
 		t.Fatal(err)
 	}
 	s.core.Step(s.now, core.Wake{})
@@ -29,6 +35,8 @@ func newSecond(t testing.TB) *second {
 		m := core.Message{Sequence: 1, Info: info, Readings: []core.Reading{{SensorID: 1, Celsius: 54.2}, {SensorID: 2, Celsius: 41}, {SensorID: 3, Hertz: 6e8}, {SensorID: 4, MegabitsPerSecond: 1000}}}
 		s.core.Step(s.now, core.StreamOpened{Node: n.Name})
 		s.core.Step(s.now, core.NodeMessage{Node: n.Name, Message: m})
+		s.seen = append(s.seen, core.RailObserved{Node: n.Name, On: true})
+		s.core.Step(s.now, core.LineObserved{Node: n.Name})
 		s.said = append(s.said, core.NodeMessage{Node: n.Name, Message: core.Message{Sequence: 1, Readings: m.Readings}})
 	}
 	for range 600 {
@@ -43,13 +51,25 @@ func (s *second) pass() {
 		m := &s.said[i].Message
 		m.Sequence++
 		m.Readings[0].Celsius = 54.5 - m.Readings[0].Celsius + 54 // so that it moves
-		s.core.Step(s.now, s.said[i])
+		s.step(s.said[i])
 	}
-	s.core.Step(s.now, core.FanMeasured{Fan: "main", RPM: 3000})
-	for _, e := range s.core.Step(s.now, core.Tick{}) {
-		if w, ok := e.(core.WriteDuty); ok {
-			s.core.Step(s.now, core.FanWritten{Fan: w.Fan})
-			break
+	for _, ev := range s.seen {
+		s.step(ev)
+	}
+	s.step(core.FanMeasured{Fan: "main", RPM: 3000})
+	s.step(core.Tick{})
+}
+
+// step is the shell, as far as a steady second has need of one.
+func (s *second) step(ev core.Event) {
+	for _, e := range s.core.Step(s.now, ev) {
+		switch e := e.(type) {
+		case core.WriteDuty:
+			s.core.Step(s.now, core.FanWritten{Fan: e.Fan})
+			return
+		case core.Store:
+			s.core.Step(s.now, core.Stored{Number: e.Number})
+			return
 		}
 	}
 }

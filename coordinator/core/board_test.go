@@ -37,6 +37,7 @@ type board struct {
 	stuck         string // "high", "low"
 	hang, noBoot  bool   // in its shutdown; it never comes up
 	refuses, deaf bool   // its agent, to be asked; its answer is lost
+	unreached     bool   // no question gets to its agent, though its stream goes on
 	welded        bool   // its rail feeds it whatever is switched
 	asked         []string
 	cuts          int
@@ -286,7 +287,7 @@ func (w *world) ask(name, operation, what string, kind core.ShutdownKind) {
 		answer := core.Answered{Node: name, Operation: operation}
 		key := operation + what
 		switch {
-		case !a.up || a.dark:
+		case !a.up || a.dark || a.unreached:
 			answer.Err, answer.Unsure = errors.New("connection refused"), true
 		case a.refuses:
 			answer.Err = errors.New("interactive authentication required")

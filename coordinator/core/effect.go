@@ -33,7 +33,8 @@ type WriteDuty struct {
 type Publish struct{ Report Report }
 
 // Refuse is the answer to a SetFan, or to a request with a Ticket, that changed nothing. Err is an ErrNotFound,
-// ErrInvalid, ErrReadOnly, ErrForbidden, ErrSupply, ErrBusy or ErrStore.
+// ErrInvalid, ErrReadOnly, ErrForbidden, ErrSupply, ErrBusy or ErrStore; the last may say that what was asked holds, but is
+// not on disk yet, where it was no Request.
 type Refuse struct {
 	// Ticket is that of the request; 0 for a SetFan.
 	Ticket uint64

@@ -18,6 +18,7 @@ const (
 	metaBoot    = "boot"    // the master's, when it was last written
 	metaTag     = "tag"     // in the names of operations, since a memory was lost
 	metaRestore = "restore" // the nodes that a shutdown of the master has stopped
+	metaDamage  = "damage"  // what was found damaged here, until it is acknowledged
 
 	// retryStore is between two tries to write.
 	retryStore = time.Second
@@ -259,6 +260,7 @@ func (c *Core) acknowledge(ev AcknowledgeStore) {
 	c.emit(AcknowledgeDamage{})
 	c.person(storeSubject, ev.By, "acknowledged that the memory was damaged: "+c.damage, "")
 	c.damage = ""
+	c.keep(Entry{Bucket: bucketMeta, Key: metaDamage})
 	c.moved = true
 	c.healthAlarm()
 	for _, n := range c.nodes {

@@ -35,6 +35,7 @@ type recollection struct {
 	operations []*operation
 	reports    []keptReport
 	boot       string
+	damage     string // what cannot be read, or could not be before
 }
 
 // read takes the entries apart. One that cannot be read is damage, as if the store had found it.
@@ -42,12 +43,12 @@ func (c *Core) read(kept []Entry) recollection {
 	r := recollection{records: map[string]*power.Record{}}
 	for _, e := range kept {
 		if err := c.readEntry(e, &r); err != nil {
-			if c.damage == "" {
-				c.damage = err.Error()
-			}
+			r.damage = cmp.Or(r.damage, err.Error())
 			c.keep(Entry{Bucket: e.Bucket, Key: e.Key})
+			c.keep(entry(bucketMeta, metaDamage, r.damage)) // this entry will be gone at the next start
 		}
 	}
+	c.damage = cmp.Or(c.damage, r.damage)
 	slices.SortFunc(r.operations, func(a, b *operation) int { return cmp.Compare(a.number, b.number) })
 	return r
 }
@@ -81,7 +82,9 @@ func (c *Core) readEntry(e Entry, r *recollection) error {
 		}
 		r.reports = append(r.reports, k)
 	case bucketMeta:
-		return e.read(map[string]any{metaBoot: &r.boot, metaTag: &c.tag, metaRestore: &c.restore}[e.Key])
+		if into := map[string]any{metaBoot: &r.boot, metaTag: &c.tag, metaRestore: &c.restore, metaDamage: &r.damage}[e.Key]; into != nil {
+			return e.read(into)
+		}
 	}
 	return nil
 }

@@ -122,6 +122,9 @@ func (c *Core) viewOperation(o *operation) OperationView {
 		ID: o.id, Kind: o.Kind, State: o.State, Steps: make([]StepView, len(o.Steps)), RequestedBy: o.By, Reason: o.Reason, Forced: o.Forced,
 		RequestID: o.RequestID, Begun: c.time(o.Begun), Ended: c.time(o.Ended), Message: o.Message, Revision: o.revision,
 	}
+	if o.State == OperationRunning {
+		v.Message = o.progress()
+	}
 	for i, s := range o.Steps {
 		v.Steps[i] = StepView{Node: s.Node, State: s.State, Message: s.Message, Milestones: make([]MilestoneView, len(s.Milestones))}
 		if s.State == StepRunning && s.node != nil {
@@ -135,6 +138,21 @@ func (c *Core) viewOperation(o *operation) OperationView {
 		}
 	}
 	return v
+}
+
+// progress says how an operation stands.
+func (o *operation) progress() string {
+	over := 0
+	for _, s := range o.Steps {
+		if s.over() {
+			over++
+		}
+	}
+	text := fmt.Sprintf("%d of %d steps are over", over, len(o.Steps))
+	if o.Cancelled != "" {
+		text += "; called off by " + o.Cancelled + ": what has begun ends"
+	}
+	return text
 }
 
 // Operations returns those that run and the last 100 that ended, newest first.

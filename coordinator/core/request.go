@@ -265,13 +265,6 @@ func (c *Core) accept(o *operation, ev *Request) {
 	} else if len(c.restore) > 0 {
 		c.setRestore(nil) // a person has decided anew
 	}
-	if o.Forced {
-		for _, s := range o.Steps {
-			if s.Task == power.TaskCut {
-				c.person(s.Node, o.By, "has its rail cut without a proof of done", o.Reason)
-			}
-		}
-	}
 	c.changing(o)
 }
 

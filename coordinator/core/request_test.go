@@ -3,6 +3,7 @@ package core_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -143,6 +144,21 @@ func TestUnreadableEntriesAreDamage(t *testing.T) {
 		}
 		if v := c.StoreHealth(); v.Health != core.StoreDamaged || !strings.Contains(v.Message, e.Bucket+"/"+e.Key) {
 			t.Errorf("%s/%s: %+v", e.Bucket, e.Key, v)
+		}
+		kept := map[string]core.Entry{}
+		for _, effect := range c.Step(time.Now(), core.Tick{}) {
+			if s, ok := effect.(core.Store); ok {
+				for _, e := range s.Entries {
+					kept[e.Bucket+"/"+e.Key] = e
+				}
+			}
+		}
+		again, err := core.Open(small(), time.Now(), power.Instant{BootID: "b"}, slices.Collect(maps.Values(kept)), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := again.StoreHealth(); v.Health != core.StoreDamaged {
+			t.Errorf("%s/%s: after a restart it is %s", e.Bucket, e.Key, v.Health)
 		}
 	}
 }

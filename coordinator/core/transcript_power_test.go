@@ -172,6 +172,8 @@ func (s *stage) fault(args []string) {
 		a.noBoot = true
 	case "refuses":
 		a.refuses = true
+	case "unreached":
+		a.unreached = true
 	case "deaf":
 		a.deaf = true
 	case "welded":
@@ -182,7 +184,7 @@ func (s *stage) fault(args []string) {
 		a.stuck = args[1]
 		s.w.drive(a, args[1] == "high")
 	case "none":
-		a.hang, a.noBoot, a.refuses, a.deaf, a.welded, a.stuck, a.railErr = false, false, false, false, false, "", nil
+		a.hang, a.noBoot, a.refuses, a.deaf, a.unreached, a.welded, a.stuck, a.railErr = false, false, false, false, false, false, "", nil
 	default:
 		s.t.Fatalf("fault: unknown %q", args[1])
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -130,8 +131,9 @@ func (c *Core) settle() {
 			c.grant()
 			continue
 		}
-		if c.flush(); len(c.acts) == 0 && !c.moved {
-			c.release()
+		c.flush()
+		c.release()
+		if len(c.acts) == 0 && !c.moved {
 			return
 		}
 	}
@@ -200,17 +202,34 @@ type held struct {
 
 // release lets out, in their order, the effects that waited, if their machines still want them.
 func (c *Core) release() {
-	done := 0
-	for _, h := range c.held {
+	for len(c.held) > 0 {
+		h := c.held[0]
 		if !c.usable() || h.node.unwritten() {
-			break
+			return
 		}
+		c.held = c.held[1:]
 		if c.wants(h.node, h.effect) {
 			c.out(h.node, h.effect)
+		} else {
+			c.undone(h.node, h.effect)
 		}
-		done++
 	}
-	c.held = append(c.held[:0], c.held[done:]...)
+}
+
+var errUnwritten = errors.New("not done: it waited for the memory on disk until it was not wanted any more")
+
+// undone tells a machine that what it asked for was not done.
+func (c *Core) undone(n *node, e Effect) {
+	switch e := e.(type) {
+	case SwitchRail:
+		c.tell(n, power.RailWritten{On: e.On, Err: errUnwritten})
+	case AskPowerOff:
+		c.tell(n, power.Answered{Operation: e.Operation, Err: errUnwritten})
+	case AskReboot:
+		c.tell(n, power.Answered{Operation: e.Operation, Err: errUnwritten})
+	case AskPulse:
+		c.tell(n, power.Pulsed{Operation: e.Operation, Err: errUnwritten})
+	}
 }
 
 // out lets an effect out.
@@ -235,12 +254,12 @@ func (c *Core) wants(n *node, e Effect) bool {
 		}
 		return state == power.StateCutting
 	case AskPowerOff:
-		return task.Operation == e.Operation && task.Kind == power.TaskStop && (state == power.StateDraining || state == power.StateStopping)
+		return task.Operation == e.Operation && task.Kind == power.TaskStop && state == power.StateDraining
 	case StopMaster:
 		_, s := c.underWay(n, e.Operation)
 		return s != nil && c.stillUp() == ""
 	case AskReboot:
-		return task.Operation == e.Operation && task.Kind == power.TaskReboot
+		return task.Operation == e.Operation && task.Kind == power.TaskReboot && state == power.StateDraining
 	case AskPulse:
 		return task.Operation == e.Operation && task.Kind == power.TaskTest
 	}
