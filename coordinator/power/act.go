@@ -98,6 +98,10 @@ func (m *Machine) joinStop() {
 	m.dropCut()
 	m.want(DesiredOff)
 	m.why = "to be stopped; it has shut down already"
+	if m.rec.Latch != nil && m.line.level != LevelHigh && m.over(m.proved.at, resumeWithin) {
+		// Its line does not hold the proof any more, and somebody may have pressed its button meanwhile.
+		m.proved.quiet = m.now.Add(m.cfg.BootDeadline)
+	}
 }
 
 // endAtOnce ends a request that finds its work done.
@@ -227,6 +231,9 @@ func (m *Machine) markStage()  { m.stage = m.now }
 func (m *Machine) write(on bool) {
 	r := &m.rail
 	r.want, r.seen, r.writing, r.contrary, r.failed = feedOf(on), feedUnknown, true, 0, nil
+	if r.tries == 0 {
+		r.took = false
+	}
 	r.tries++
 	m.emit(SwitchRail{On: on})
 }
@@ -258,6 +265,9 @@ func (m *Machine) losePower() {
 
 func (m *Machine) adoptRise() {
 	m.rail.want, m.rail.rise, m.rail.contrary, m.rail.moved, m.rail.tries, m.rail.granted = feedOn, m.now, 0, true, 0, false
+	if m.state == StateStarting && m.rec.Task.Kind != TaskStart {
+		m.end(OutcomeFailed, "its rail went on again, and bramble did not do it")
+	}
 	m.forgetBoot()
 	m.markStage()
 }

@@ -74,6 +74,32 @@ var more = []choice{
 		t.step(Announced{AnnouncedCancelled, t.now})
 	}},
 	{"the wiring is tested", running, (*trial).test},
+	{"the supply does not carry a start", running, func(t *trial) { t.request(Start{t.name()}, "") }},
+	{"the supply carries it", func(t *trial) bool { return running(t) && t.m.State() == StateQueued }, (*trial).grant},
+	{"a stop has to wait", running, func(t *trial) { t.request(Stop{t.name()}, "") }},
+	{"the gates open", running, func(t *trial) { t.step(Proceed{}) }},
+	{"the others are heard", func(t *trial) bool { return running(t) && t.phase == finished }, func(t *trial) { t.step(Witnessed{}) }},
+	{"its agent has no sample yet", func(t *trial) bool { return t.phase == boot }, func(t *trial) { t.step(Heard{BootID: t.bootID()}) }},
+	{"it is fed another way", func(t *trial) bool { return !t.rail }, func(t *trial) { t.phase, t.agent = up, true; t.boots++; t.speak() }},
+	{"somebody types poweroff after a reboot", func(t *trial) bool { return t.phase == stopsReboot && t.agent }, func(t *trial) { t.announce(AnnouncedPowerOff, stopsOff) }},
+	{"somebody types reboot after a power-off", func(t *trial) bool { return t.phase == stopsOff && t.agent }, func(t *trial) { t.announce(AnnouncedReboot, stopsReboot) }},
+	{"an old system announces a power-off", isUp, func(t *trial) { t.announce(AnnouncedUnspecified, stopsOff) }},
+	{"an old system announces a reboot", isUp, func(t *trial) { t.announce(AnnouncedUnspecified, stopsReboot) }},
+	{"the rail breaks", func(t *trial) bool { return !t.unwritten }, func(t *trial) { t.badRail = true }},
+	{"the rail is mended", func(t *trial) bool { return !t.unwritten }, func(t *trial) { t.badRail = false }},
+	{"it restarts, and nobody notices the break", func(t *trial) bool { return t.agent && t.phase == stopsReboot }, func(t *trial) { t.boots++; t.phase = up; t.speak() }},
+	{"it is not heard when the gates open", func(t *trial) bool { return running(t) && t.m.State() == StateReady }, func(t *trial) {
+		t.request(Stop{t.name()}, "")
+		t.hush()
+		t.step(Proceed{})
+		t.wait()
+	}},
+	{"its line cannot be read when the gates open", func(t *trial) bool { return running(t) && t.m.State() == StateReady }, func(t *trial) {
+		t.request(Stop{t.name()}, "")
+		t.step(LineSeen{Err: errBroken})
+		t.step(Proceed{})
+	}},
+	{"the wiring is not trusted any more", down, func(t *trial) { t.cfg.TrustWiring = false; t.start(time.Second) }},
 }
 
 var errBroken = errors.New("connection reset by peer")
@@ -112,9 +138,13 @@ func (t *trial) wantStop() {
 
 func (t *trial) wantStart() {
 	if t.request(Start{t.name()}, "") && t.m.State() == StateQueued {
-		t.granted = true
-		t.step(Grant{})
+		t.grant()
 	}
+}
+
+func (t *trial) grant() {
+	t.granted = true
+	t.step(Grant{})
 }
 
 func (t *trial) wantReboot() {
@@ -192,17 +222,17 @@ func (t *trial) stall() {
 
 func (t *trial) railAnswers() {
 	t.unwritten = false
-	t.step(RailWritten{On: t.rail})
+	t.step(RailWritten{On: t.m.rail.want == feedOn})
 	t.step(RailSeen{On: t.rail})
 	t.tell()
 }
 
 func (t *trial) byHand(on bool) {
 	t.switchRail(on)
-	t.tell()
 	t.step(RailSeen{On: t.rail})
 	t.pass(time.Second)
 	t.step(RailSeen{On: t.rail})
+	t.tell()
 }
 
 func (t *trial) test() {

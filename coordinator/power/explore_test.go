@@ -3,6 +3,7 @@ package power
 import (
 	"hash/maphash"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,43 +28,65 @@ var (
 	wiredUp = Config{Node: "worker-2", Rail: RailLine, Line: true, TrustWiring: true, CutWhenHalted: true}
 )
 
-// TestEveryOrderOfEvents explores what can happen to a worker that is up: every choice after every other, to a depth.
-// Trials that look the same from now on are followed once.
+// story is a stop and a start in which all goes well. Whatever else can happen is tried after each of its steps.
+var story = []string{
+	"a person wants it stopped", "the disk takes a record", "the disk takes a record", "its agent accepts", "the disk takes a record",
+	"it shuts down to the end", "time passes", "time passes", "the disk takes a record", "time passes", "the disk takes a record",
+	"the rail answers", "time passes", "time passes", "the disk takes a record",
+	"a person wants it started", "the disk takes a record", "the disk takes a record", "time passes", "the rail answers", "its agent comes up",
+}
+
+// TestEveryOrderOfEvents explores what can happen to a worker: after each step of the story every choice after every other,
+// to a depth. Trials that look the same from now on are followed once.
 func TestEveryOrderOfEvents(t *testing.T) {
-	depth := 7
+	depth := 5
 	if testing.Short() {
-		depth = 6
+		depth = 3
 	}
 	for _, c := range []struct {
 		name string
-		cfg  Config
 		sig  Signal
 		wire wire
-	}{
-		{"overlay", wiredUp, overlay, honest},
-		{"helper", wiredUp, helper, honest},
-		{"stuck high", wiredUp, helper, stuckHigh},
-	} {
+	}{{"overlay", overlay, honest}, {"helper", helper, honest}, {"a line that is stuck high", helper, stuckHigh}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			states, wrong := explore(begun(c.cfg, c.sig, c.wire), depth)
-			if wrong != nil {
-				t.Fatalf("%s\n%s", wrong.wrong, strings.Join(wrong.log, "\n"))
+			seen, total := map[uint64]int{}, 0
+			first := begun(wiredUp, c.sig, c.wire)
+			for i := range len(story) + 1 {
+				states, wrong := explore(first, depth, seen)
+				if wrong != nil {
+					t.Fatalf("%s\n%s", wrong.wrong, strings.Join(wrong.log, "\n"))
+				}
+				total += states
+				if i == len(story) {
+					break
+				}
+				next := called(story[i])
+				if next.may(first) {
+					first.log = append(first.log, next.name)
+					next.do(first)
+				} else if c.wire == honest {
+					t.Fatalf("%q cannot happen in %v", next.name, first.m.State())
+				}
 			}
-			t.Logf("%d different states to a depth of %d", states, depth)
-			if !testing.Short() && states < 5000 {
-				t.Errorf("only %d states: the exploration does not reach far", states)
+			if c.wire == honest && first.m.State() != StateReady {
+				t.Errorf("the story ends in %v", first.m.State())
+			}
+			t.Logf("%d different states within %d events of each step of the story", total, depth)
+			if total < 5000 && c.wire == honest {
+				t.Errorf("only %d states: the exploration does not reach far", total)
 			}
 		})
 	}
 }
 
-// explore is breadth first, so that what it finds is as short as can be.
-func explore(first *trial, depth int) (states int, wrong *trial) {
-	seed := maphash.MakeSeed()
-	seen := map[uint64]bool{maphash.Bytes(seed, first.key()): true}
+var mark = maphash.MakeSeed()
+
+// explore is breadth first, so that what it finds is as short as can be. seen holds how deep the search went on from each
+// state that was met before.
+func explore(first *trial, depth int, seen map[uint64]int) (states int, wrong *trial) {
 	level := []*trial{first}
-	for range depth {
+	for left := depth; left > 0; left-- {
 		var next []*trial
 		for _, t := range level {
 			for i := range choices {
@@ -74,17 +97,22 @@ func explore(first *trial, depth int) (states int, wrong *trial) {
 				c.log = append(c.log, choices[i].name)
 				choices[i].do(c)
 				if c.wrong != "" {
-					return len(seen), c
+					return states, c
 				}
-				if k := maphash.Bytes(seed, c.key()); !seen[k] {
-					seen[k] = true
+				k := maphash.Bytes(mark, c.key())
+				went, met := seen[k]
+				if !met {
+					states++
+				}
+				if !met || went < left {
+					seen[k] = left
 					next = append(next, c)
 				}
 			}
 		}
 		level = next
 	}
-	return len(seen), nil
+	return states, nil
 }
 
 // key is everything that can matter from now on: times as ages, boots and operations as how they stand to each other.
@@ -144,23 +172,38 @@ func (t *trial) key() []byte {
 	return b
 }
 
-// TestLongWalks lets a thousand workers of every kind go through hundreds of random things each.
+// TestLongWalks lets workers of every kind go through hundreds of random things each, and holds that no row of the table
+// is dead: together they take each of them.
 func TestLongWalks(t *testing.T) {
-	walks := uint64(2000)
+	walks := uint64(2500)
 	if testing.Short() {
 		walks = 200
 	}
-	var ends, cuts int
-	for seed := range walks {
-		w := walk(seed, table[:], false)
-		ends += len(w.over)
-		cuts += strings.Count(strings.Join(w.log, "\n"), "cutting")
-		if w.wrong != "" {
-			w = walk(seed, table[:], true)
-			t.Fatalf("seed %d: %s\n%s", seed, w.wrong, tail(w.log, 200))
+	taken, rows := make([]int, len(table)), slices.Clone(table[:])
+	for i := range rows {
+		do := rows[i].do
+		rows[i].do = func(m *Machine) {
+			taken[i]++
+			if do != nil {
+				do(m)
+			}
 		}
 	}
-	t.Logf("%d operations ended", ends)
+	ends := 0
+	for seed := range walks {
+		w := walk(seed, rows, false)
+		ends += len(w.over)
+		if w.wrong != "" {
+			w = walk(seed, table[:], true)
+			t.Fatalf("seed %d: %s\n%s", seed, w.wrong, tail(w.log, 60))
+		}
+	}
+	for i, n := range taken {
+		if n == 0 && !testing.Short() {
+			t.Errorf("never taken: %q in %v", table[i].when, table[i].from)
+		}
+	}
+	t.Logf("%d walks, %d operations ended", walks, ends)
 }
 
 func tail(log []string, n int) string { return strings.Join(log[max(0, len(log)-n):], "\n") }
@@ -180,27 +223,79 @@ func walk(seed uint64, rows []row, trace bool) *trial {
 	case 3:
 		cfg.CutStuckAfter, cfg.FenceLostAfter = time.Minute, 5*time.Minute
 	}
-	sig := []Signal{overlay, helper, {}, {Mechanism: MechanismHelper, Error: "bramble-done is not installed"}}[r.IntN(8)*r.IntN(2)%4]
-	t := newTrial(cfg, sig, wire(r.IntN(12)/10*(1+r.IntN(2))))
+	sig := []Signal{overlay, overlay, helper, helper, helper, {}, {Mechanism: MechanismHelper, Error: "bramble-done is not installed"}}[r.IntN(7)]
+	t := newTrial(cfg, sig, []wire{honest, honest, honest, honest, honest, honest, stuckLow, stuckHigh}[r.IntN(8)])
 	t.rows, t.trace = rows, trace
 	t.start(0)
-	all := append(append([]choice(nil), choices...), more...)
-	rare := len(choices) + r.IntN(len(more)+1)
-	for range 400 {
-		i := r.IntN(rare)
-		if pick(3) {
-			i = r.IntN(2) // time and disk go on
+	chaos := []int{2, 4, 8, 20, 50}[r.IntN(5)]
+	for range 250 {
+		c := t.goesOn(pick(2), r.IntN(12))
+		if i := r.IntN(len(choices) + len(more)); pick(chaos) && i < len(choices) {
+			c = &choices[i]
+		} else if i >= len(choices) && pick(chaos) {
+			c = &more[i-len(choices)]
 		}
-		if !all[i].may(t) || i >= len(choices)-4 && i < len(choices) && t.m != nil && !pick(8) {
+		if !c.may(t) {
 			continue
 		}
 		if trace {
-			t.log = append(t.log, all[i].name)
+			t.log = append(t.log, c.name)
 		}
-		all[i].do(t)
+		c.do(t)
 		if t.wrong != "" {
 			break
 		}
 	}
 	return t
+}
+
+// goesOn is what would happen next if all went well.
+func (t *trial) goesOn(wait bool, die int) *choice {
+	name := "time passes"
+	switch {
+	case t.m == nil && die < 3:
+		name = []string{"the master restarts", "the coordinator starts a minute later", "the wiring is not trusted any more"}[die]
+	case t.m == nil:
+		name = "the coordinator starts"
+	case len(t.writing) > 0:
+		name = "the disk takes a record"
+	case t.m.State() == StateReady && die == 1 && !wait:
+		name = "a person wants it restarted"
+	case in(StateProven, StateRebooting).has(t.m.State()) && die == 0:
+		name = "the coordinator is killed"
+	case t.ask.operation != "" && die < 2:
+		name = "its agent accepts, and the connection breaks"
+	case t.phase == stopsReboot && t.agent && die < 4:
+		name = "it restarts, and nobody notices the break"
+	case t.phase == stopsOff && t.agent && die == 0:
+		name = "somebody types reboot after a power-off"
+	case t.unwritten:
+		name = "the rail answers"
+	case wait:
+	case t.ask.operation != "":
+		name = "its agent accepts"
+	case t.phase == boot:
+		name = "its agent comes up"
+	case t.phase == stopsOff:
+		name = "it shuts down to the end"
+	case t.phase == stopsReboot:
+		name = "it restarts"
+	case t.m.State() == StateReady:
+		name = "a person wants it stopped"
+	case t.m.State() == StateOff:
+		name = "a person wants it started"
+	}
+	return called(name)
+}
+
+// called is the choice of that name.
+func called(name string) *choice {
+	for _, list := range [][]choice{choices, more} {
+		for i := range list {
+			if list[i].name == name {
+				return &list[i]
+			}
+		}
+	}
+	panic("no choice is called " + name)
 }

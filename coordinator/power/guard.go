@@ -68,7 +68,7 @@ func (m *Machine) isHeard() bool  { return m.agent.alive && !m.unfed() }
 func (m *Machine) isSilent() bool { return !m.agent.alive }
 
 func (m *Machine) fresh() bool {
-	return m.isHeard() && !m.agent.sampled.IsZero() && m.agent.sampled.After(m.rail.rise)
+	return m.isHeard() && !m.agent.sampled.IsZero() && !m.agent.sampled.Before(m.rail.rise)
 }
 
 func (m *Machine) heardAfterLatch() bool {
@@ -120,7 +120,7 @@ func (m *Machine) resumesStop() bool {
 
 func (m *Machine) railFell() bool {
 	r := &m.rail
-	ours := m.state == StateStarting && r.granted && m.hasRail() // then railAgain and railGaveUp decide
+	ours := m.state == StateStarting && r.granted && !r.took // then railAgain and railGaveUp decide
 	return m.hasRail() && r.want == feedOn && r.seen == feedOff && r.contrary >= 2 && !ours
 }
 
@@ -138,21 +138,27 @@ func (m *Machine) maySwitchOn() bool {
 	return m.unswitched() && m.doing(TaskStart) && m.onDisk() && !m.rail.writing && m.over(m.rail.fall, minimumOff)
 }
 
-// railRefuses says that the newest write did not bring what was wanted.
+// railRefuses says that no write brought what was wanted. What took it once and is something else now was moved by others.
 func (m *Machine) railRefuses() bool {
 	r := &m.rail
-	return r.tries > 0 && !r.writing && (r.failed != nil || r.contrary > 0) && m.over(r.written, railAgain)
+	return r.tries > 0 && !r.writing && !r.took && (r.failed != nil || r.contrary > 0) && m.over(r.written, railAgain)
 }
 
 func (m *Machine) railAgain() bool {
 	mine := m.state != StateCutting || m.rec.Cut != "" && m.onDisk()
-	return m.railRefuses() && m.rail.tries < railTries && mine
+	return m.railRefuses() && m.rail.tries < railTries && mine && !m.spokeUncut()
+}
+
+// spokeUncut says that a node is heard after a cut that its rail did not take: only a person's cut is tried again then.
+func (m *Machine) spokeUncut() bool {
+	other := m.rec.Latch != nil && m.rec.Latch.BootID != m.rec.BootID
+	return m.state == StateCutting && !m.doing(TaskCut) && (other || !m.agent.spoke.Before(m.rail.fall))
 }
 
 func (m *Machine) railGaveUp() bool {
 	r := &m.rail
 	blind := m.state == StateCutting && r.err != nil && !r.writing && m.over(r.fall, blindFor)
-	return m.railRefuses() && r.tries >= railTries || blind
+	return m.railRefuses() && (r.tries >= railTries || m.spokeUncut()) || blind
 }
 
 // Starting and restarting.

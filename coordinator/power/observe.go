@@ -46,6 +46,7 @@ type rail struct {
 	contrary   int // readings in a row that are not what is wanted
 	err        error
 	writing    bool // RailWritten is awaited
+	took       bool // it was read as wanted since the first write
 	failed     error
 	granted    bool      // the supply carries the start
 	tries      int       // writes of what is wanted
@@ -142,7 +143,7 @@ func (m *Machine) railSeen(ev RailSeen) {
 	}
 	switch {
 	case errors.Is(ev.Err, errors.ErrUnsupported):
-		r.err, r.seen = nil, r.want // a switch that cannot be read is what was written last
+		r.err, r.seen, r.took = nil, r.want, true // a switch that cannot be read is what was written last
 		return
 	case ev.Err != nil:
 		r.err, r.seen, r.contrary = ev.Err, feedUnknown, 0
@@ -156,7 +157,7 @@ func (m *Machine) railSeen(ev RailSeen) {
 		}
 	}
 	if r.seen == r.want {
-		r.contrary = 0
+		r.contrary, r.took = 0, true
 	} else {
 		r.contrary++
 	}

@@ -149,7 +149,7 @@ var table = [...]row{
 	{in(StateProven, StateHalted), always, "its rail went off, and bramble did not do it", (*Machine).railFell, StateCutting, "", (*Machine).adoptFall},
 	{powered, always, "its rail went off, and bramble did not do it", (*Machine).railFell, StateCutting, "end: it lost its power", (*Machine).losePower},
 	{in(StateOff, StateQueued), always, "its rail went on, and bramble did not do it", (*Machine).railRose, StateStarting, "", (*Machine).adoptRise},
-	{in(StateOff), always, "its agent is heard although the rail is off", (*Machine).heardUnfed, StateFault, "rail welded", (*Machine).welded},
+	{in(StateOff, StateQueued), always, "its agent is heard although the rail is off", (*Machine).heardUnfed, StateFault, "rail welded", (*Machine).welded},
 	{latched, always, "heard after the proof", (*Machine).heardAfterLatch, StateReady, "void the proof, end: failed", (*Machine).voidProof},
 	{latched, always, "an edge came late that contradicts the proof", (*Machine).latchTorn, StateStopping, "void the proof", (*Machine).tearLatch},
 
@@ -213,7 +213,7 @@ var table = [...]row{
 	{in(StateProven, StateHalted, StateStuck, StateLost), always, "the cut is on disk", (*Machine).cutOnDisk, StateCutting, "rail off", (*Machine).cut},
 	{in(StateCutting), always, "its line stays high, or its agent is heard", (*Machine).isWelded, StateFault, "rail welded", (*Machine).welded},
 	{in(StateCutting), always, "rail off, line fallen, stream gone", (*Machine).offProved, StateOff, "end: off", (*Machine).off},
-	{in(StateCutting), always, "rail on, and the cut was not bramble's", (*Machine).cameBack, StateStarting, "", (*Machine).adoptRise},
+	{in(StateCutting), always, "its rail went on, and bramble did not do it", (*Machine).cameBack, StateStarting, "end: failed", (*Machine).adoptRise},
 	{in(StateCutting), always, "the rail did not take it, tries are left", (*Machine).railAgain, same, "rail off again", (*Machine).switchAgain},
 	{in(StateCutting), always, "the rail did not take it", (*Machine).railGaveUp, StateFault, "rail failed", (*Machine).railFailed},
 }

@@ -77,6 +77,7 @@ type trial struct {
 	wrong     string // the promise that was broken
 	log       []string
 	trace     bool
+	badRail   bool // it does not take what is written
 }
 
 var epoch = time.Unix(1e9, 0)
@@ -152,7 +153,9 @@ func (t *trial) act(a Action) {
 	switch a := a.(type) {
 	case SwitchRail:
 		t.judgeSwitch(a.On)
-		t.switchRail(a.On)
+		if !t.badRail {
+			t.switchRail(a.On)
+		}
 		t.unwritten = true
 	case AskPowerOff:
 		t.judgeAsk(a.Operation)
@@ -206,6 +209,7 @@ func (t *trial) judgeSwitch(on bool) {
 		if t.now.Sub(t.silent) < t.cfg.FenceLostAfter {
 			t.broken("promise 1: fenced %v after it fell silent", t.now.Sub(t.silent))
 		}
+	case !t.rail:
 	case t.phase.mounted() && !t.alone:
 		t.broken("promise 1: its rail is cut while its file systems are mounted (%v)", t.phase)
 	case t.phase.mounted() || t.phase == unpowered:
