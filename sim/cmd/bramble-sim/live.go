@@ -10,18 +10,19 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/bramblemesh/bramble/coordinator"
 	"github.com/bramblemesh/bramble/sim/mesh"
 )
 
 // onTheClock runs the plan with agents and coordinator over unix sockets.
-func (p *plan) onTheClock(ctx context.Context, t terminal) (sum summary, err error) {
+func (p *plan) onTheClock(ctx context.Context, t terminal, kept coordinator.Store) (sum summary, err error) {
 	dir, remove, err := p.socketFolder()
 	if err != nil {
 		return summary{}, fmt.Errorf("sockets: %w; name another folder with --socket-dir", err)
 	}
 	defer remove()
 	sockets := mesh.Sockets(dir)
-	m, err := mesh.New(mesh.Config{Case: p.c, Network: sockets})
+	m, err := mesh.New(mesh.Config{Case: p.c, Store: kept, Network: sockets})
 	if err != nil {
 		return summary{}, err
 	}
@@ -111,6 +112,7 @@ func (p *plan) welcome(sockets mesh.Sockets) string {
 try, in another terminal:
   go run ./coordinator/cmd/bramblectl --address %s watch
   go run ./coordinator/cmd/bramblectl --address %[5]s fan set 60%% --for 1m
+  go run ./coordinator/cmd/bramblectl --address %[5]s power off worker-2 --wait
   go tool -modfile=tools/go.mod grpcurl -plaintext -unix %[6]s bramble.agent.v1.AgentService/Watch
 `, p.c.Config().Name, len(p.c.Boards()), p.scenario.Name, string(sockets), coordinator, filepath.Join(string(sockets), first+".sock"))
 }

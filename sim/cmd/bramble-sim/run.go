@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -27,6 +28,7 @@ type options struct {
 	duration  time.Duration
 	scenario  string
 	socketDir string
+	store     string
 	json      bool
 	plain     bool
 }
@@ -52,6 +54,7 @@ virtual: without sockets, single-threaded, and the same bytes for the same seed.
 	flags.DurationVar(&o.duration, "for", 0, "end after this time of the case, such as 30s (default: until Ctrl-C; virtual runs: the scenario's own length)")
 	flags.StringVar(&o.scenario, "scenario", "idle", "loads and faults over time: a `NAME` that 'bramble-sim scenarios' lists, or a YAML file")
 	flags.StringVar(&o.socketDir, "socket-dir", "", "put the sockets into `DIR` (default: a new folder under the system's temporary one)")
+	flags.StringVar(&o.store, "store", "", "keep operations, proofs and events in `FILE`, for the next run too (default: in memory)")
 	flags.BoolVar(&o.json, "json", false, "end with one JSON object that sums the run up")
 	flags.BoolVar(&o.plain, "plain", false, "print lines on a terminal too")
 	return cmd
@@ -74,13 +77,17 @@ func run(ctx context.Context, o options, t terminal) error {
 	if o.duration > 0 {
 		p.duration = o.duration
 	}
+	kept, closeStore, err := openStore(o.store)
+	if err != nil {
+		return err
+	}
 	var sum summary
 	if p.speed == 1 {
-		sum, err = p.onTheClock(ctx, t)
+		sum, err = p.onTheClock(ctx, t, kept)
 	} else {
-		sum, err = p.virtual(ctx)
+		sum, err = p.virtual(ctx, kept)
 	}
-	if err != nil || !o.json {
+	if err = errors.Join(err, closeStore()); err != nil || !o.json {
 		return err
 	}
 	return json.NewEncoder(t.out).Encode(sum)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/bramblemesh/bramble/coordinator"
 	"github.com/bramblemesh/bramble/sim/virtual"
 )
 
@@ -12,9 +13,9 @@ import (
 const step = 100 * time.Millisecond
 
 // virtual runs the plan in virtual time.
-func (p *plan) virtual(ctx context.Context) (summary, error) {
+func (p *plan) virtual(ctx context.Context, kept coordinator.Store) (summary, error) {
 	o := newObserver(p, p.lines)
-	v, err := virtual.New(virtual.Config{Case: p.c, Report: o.hear})
+	v, err := virtual.New(virtual.Config{Case: p.c, Store: kept, Report: o.hear})
 	if err != nil {
 		return summary{}, err
 	}
