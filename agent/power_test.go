@@ -148,20 +148,6 @@ func (r *rig) wants(err error, code codes.Code, mention ...string) {
 	}
 }
 
-// kinds are the next shutdown notices of a stream.
-func (r *rig) kinds(stream agentv1.AgentService_WatchClient, want ...agentv1.ShutdownKind) {
-	r.Helper()
-	var got []agentv1.ShutdownKind
-	for len(got) < len(want) {
-		for _, n := range r.receive(stream).GetShutdownNotices() {
-			got = append(got, n.GetKind())
-		}
-	}
-	if !slices.Equal(got, want) {
-		r.Errorf("announced %v, want %v", got, want)
-	}
-}
-
 const (
 	toldPowerOff  = agentv1.ShutdownKind_SHUTDOWN_KIND_POWER_OFF
 	toldReboot    = agentv1.ShutdownKind_SHUTDOWN_KIND_REBOOT

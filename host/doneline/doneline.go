@@ -20,11 +20,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/bramblemesh/bramble/host/gpio"
@@ -155,13 +157,21 @@ func (l *Line) trouble(err error) { l.signal.Trouble = cmp.Or(l.signal.Trouble, 
 
 // forget takes back what bramble-done may have been told in an earlier configuration.
 func (l *Line) forget() {
-	if l.finder.lines != nil {
-		os.Remove(l.finder.path(SettingsPath)) // mostly it is not there
+	path := l.finder.path(SettingsPath)
+	info, err := os.Stat(path)
+	if err == nil && l.finder.lines != nil && isOurs(info) {
+		os.Remove(path)
 	}
 	if l.held != nil {
 		l.held.Close()
 		l.held = nil
 	}
+}
+
+// isOurs says whether this user made a file: another user's agent, whose word it is, may be the one that counts.
+func isOurs(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
 }
 
 // ErrNotOurs says that there is no line here that a pulse could be put on.

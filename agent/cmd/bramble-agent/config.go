@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bramblemesh/bramble/agent"
+	"github.com/bramblemesh/bramble/host/gpio"
 	"github.com/bramblemesh/bramble/identity"
 	"github.com/bramblemesh/bramble/internal/daemon"
 	"github.com/bramblemesh/bramble/internal/document"
@@ -34,7 +36,11 @@ const (
 //	  certificate: /etc/bramble/agent.pem
 //	  key: /etc/bramble/agent.key
 //	interval: 1s                  # between two samples; above 2s a coordinator may take the node for silent
-//	state: /run/bramble/agent-flags.json    # "" keeps the counts of the flags in memory only
+//	state: /run/bramble/agent-flags.json    # "" keeps the counts of the flags in memory only; the boot's operations lie beside
+//	done:                         # without the gpio-poweroff overlay: the line that bramble-done raises after a shutdown
+//	  line: 26
+//	  chip: pinctrl-bcm2711       # default: the chip of the 40-pin header
+//	power_off_hold: 0s            # how long a power-off or reboot is held back, in which it can be called off; up to 10s
 //	log:
 //	  level: info
 //	  format: text
@@ -45,6 +51,8 @@ type settings struct {
 	tls      identity.Files
 	interval time.Duration
 	state    string
+	done     *gpio.Line // nil: none
+	hold     time.Duration
 	log      daemon.Log
 }
 
@@ -83,6 +91,8 @@ func parseSettings(file string, data []byte) (settings, error) {
 	if s.state = state.String(defaultState); s.state != "" && !filepath.IsAbs(s.state) {
 		state.Fault(`an absolute path, or "" to keep the counts in memory only`)
 	}
+	s.done = parseDone(top.Key("done"))
+	s.hold = top.Key("power_off_hold").Duration(0, document.Limits[time.Duration]{Of: "a power-off hold", Max: agent.MaxPowerOffHold})
 	log := top.Key("log").Map()
 	s.log.Level = log.Key("level").Choice("info", strings.Split(daemon.Levels, ", ")...)
 	s.log.Format = log.Key("format").Choice("text", strings.Split(daemon.Formats, ", ")...)
@@ -96,6 +106,30 @@ func (s settings) slow() string {
 	}
 	return fmt.Sprintf("%v between two samples: the coordinator calls a node stale at 3 s, unless its stale_after is raised, "+
 		"and puts its fans to full at 5 s", s.interval)
+}
+
+func parseDone(done document.Value) *gpio.Line {
+	if !done.Written() {
+		return nil
+	}
+	line := done.Map().Key("line").Required("the number of the done line on its chip, on a header the GPIO number")
+	chip := done.Map().Key("chip")
+	found := &gpio.Line{
+		Offset: line.Int(0, document.Limits[int]{Of: "a GPIO line", Max: 1023}),
+		Chip:   chip.String(""),
+	}
+	if strings.ContainsFunc(found.Chip, unicode.IsControl) || len(found.Chip) > 31 {
+		chip.Fault("a chip's label, as gpiodetect shows it in brackets")
+	}
+	return found
+}
+
+// operations is where the operations of this boot are kept; "" in memory only.
+func (s settings) operations() string {
+	if s.state == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(s.state), "agent-operations.json")
 }
 
 func parseTLS(tls document.Value) identity.Files {

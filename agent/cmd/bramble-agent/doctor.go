@@ -47,10 +47,10 @@ func doctor(o options, stdout io.Writer) error {
 	e.sensors()
 	e.firmware()
 	e.light()
-	e.doneLine()
+	e.doneLine(s)
 	e.outputs(machine)
 	e.watchdog()
-	e.add(finding{"shutdowns", stateUnsupported, "this version does not announce them", "", ""})
+	e.shutdowns()
 	e.listeners(s)
 	e.state(s)
 	if err := e.report(o.format, stdout); err != nil {

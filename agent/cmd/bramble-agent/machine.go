@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,46 +25,6 @@ func (o options) configPath() string {
 		return o.config
 	}
 	return filepath.Join(o.root, o.config)
-}
-
-// doneLine finds the gpio-poweroff node of the device tree, whose driver raises a line when the board may lose its power
-// (Documentation/devicetree/bindings/power/reset/gpio-poweroff.yaml).
-func (e *examination) doneLine() {
-	tree := filepath.Join(e.root, "proc/device-tree")
-	nodes, err := os.ReadDir(tree)
-	if err != nil {
-		e.add(finding{Item: "done line", State: stateUnsupported, Found: "this machine has no device tree"})
-		return
-	}
-	for _, node := range nodes {
-		dir := filepath.Join(tree, node.Name())
-		compatible, err := os.ReadFile(filepath.Join(dir, "compatible"))
-		if err != nil || !bytes.Contains(append([]byte{0}, compatible...), []byte("\x00gpio-poweroff\x00")) {
-			continue
-		}
-		if status, err := os.ReadFile(filepath.Join(dir, "status")); err == nil && strings.HasPrefix(string(status), "disabled") {
-			continue
-		}
-		e.add(finding{Item: "done line", State: stateOK, Found: describePowerOff(dir), Source: "/proc/device-tree/" + node.Name()})
-		return
-	}
-	e.add(finding{Item: "done line", State: stateInfo, Found: "no gpio-poweroff overlay: only a rail that is switched needs it"})
-}
-
-// describePowerOff reads the node's cells: gpios is a phandle, an offset, and flags whose lowest bit is active-low.
-func describePowerOff(dir string) string {
-	found := "gpio-poweroff"
-	if gpios, err := os.ReadFile(filepath.Join(dir, "gpios")); err == nil && len(gpios) == 12 {
-		level := "high"
-		if gpios[11]&1 != 0 {
-			level = "low"
-		}
-		found += fmt.Sprintf(" on GPIO %d, active %s", binary.BigEndian.Uint32(gpios[4:]), level)
-	}
-	if timeout, err := os.ReadFile(filepath.Join(dir, "timeout-ms")); err == nil && len(timeout) == 4 {
-		found += fmt.Sprintf(", timeout %d ms", binary.BigEndian.Uint32(timeout))
-	}
-	return found
 }
 
 // outputs says what becomes of a GPIO output when its process ends: it decides what a master's rails do.

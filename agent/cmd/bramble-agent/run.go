@@ -17,7 +17,9 @@ import (
 
 	"github.com/bramblemesh/bramble/agent"
 	"github.com/bramblemesh/bramble/host/board"
+	"github.com/bramblemesh/bramble/host/doneline"
 	"github.com/bramblemesh/bramble/host/led"
+	"github.com/bramblemesh/bramble/host/logind"
 	"github.com/bramblemesh/bramble/identity"
 	"github.com/bramblemesh/bramble/internal/daemon"
 )
@@ -58,13 +60,19 @@ func serve(ctx context.Context, s settings, root string, logger hclog.Logger) er
 		ready()
 		feed()
 	}
-	node, err := agent.New(cfg)
-	if err != nil {
-		return err
-	}
 	listeners, err := daemon.ListenAll(s.listen)
 	if err != nil {
 		return fmt.Errorf("%w (key listen in %s)", err, s.file())
+	}
+	line := doneline.Open(doneline.Config{Root: root, Helper: s.done}) // not before it is known that no other agent runs
+	defer line.Close()
+	cfg.DoneLine = doneLine{line}
+	node, err := agent.New(cfg)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return err
 	}
 	for _, l := range listeners {
 		logger.Info("serving", "node", cfg.Name, "address", l.Addr().String())
@@ -116,6 +124,13 @@ func boardConfig(s settings, root string) (agent.Config, error) {
 		Throttle:  word,
 		StatePath: s.state,
 		Interval:  s.interval,
+
+		OperationsPath: s.operations(),
+		PowerOffHold:   s.hold,
+	}
+	if isLive(root) {
+		here := system{logind.New(logind.Config{})}
+		cfg.Power, cfg.Shutdown = here, here
 	}
 	light, err := led.Find(root)
 	switch {
