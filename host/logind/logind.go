@@ -12,7 +12,8 @@
 // [Manager.PowerOff] and [Manager.Reboot] have no cancellation: logind knows none once it has accepted.
 //
 // A user other than root needs a polkit rule for the actions org.freedesktop.login1.power-off and .reboot, and for each
-// with -multiple-sessions. A delay lock needs none. See org.freedesktop.login1(5).
+// with -multiple-sessions. A delay lock needs polkit and no rule; without polkit, shutdowns are told of and not delayed. See
+// org.freedesktop.login1(5).
 package logind
 
 import (

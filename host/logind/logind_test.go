@@ -205,6 +205,18 @@ func TestShutdownThatHasBegunAlreadyIsTold(t *testing.T) {
 	b.told(notices, "poweroff")
 }
 
+// Where there is no polkit, logind refuses root's rights and a delay lock to everybody else.
+func TestWithoutALockShutdownsAreStillTold(t *testing.T) {
+	b := newBus(t)
+	b.set(func() { b.answers["Inhibit"] = &dbus.Error{Name: accessDenied, Body: []any{"Permission denied"}} })
+	notices, _ := watched(t, b)
+	b.called("CanPowerOff")
+	b.set(func() { b.jobs = []string{"poweroff.target"} })
+	b.signal(logindsName, manager+"PrepareForShutdown", true)
+	b.told(notices, "")
+	b.told(notices, "poweroff")
+}
+
 func TestNewLogindGetsANewLock(t *testing.T) {
 	b := newBus(t)
 	watched(t, b)

@@ -99,12 +99,9 @@ func (w *watcher) take(ctx context.Context) error {
 	defer cancel()
 	var fd dbus.UnixFD
 	err := w.logind.CallWithContext(ctx, manager+"Inhibit", 0, "shutdown", w.who, "tells the coordinator of the shutdown", "delay").Store(&fd)
-	if answer, ok := errors.AsType[dbus.Error](err); ok && answer.Name == inProgress {
-		err = nil // too late for a lock; the property below says so too
-	} else if err == nil {
+	if err == nil {
 		w.lock = os.NewFile(uintptr(fd), "delay lock")
-	}
-	if err != nil {
+	} else if !mayDoWithout(err) {
 		return describe("Inhibit", err)
 	}
 	if err := w.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, service).Store(&w.owner); err != nil {
@@ -122,6 +119,13 @@ func (w *watcher) take(ctx context.Context) error {
 		w.notify("cancelled")
 	}
 	return nil
+}
+
+// mayDoWithout says whether a lock that cannot be had is no reason to stop watching: it is too late for one, which the
+// property PreparingForShutdown says too, or there is no polkit to allow it. Shutdowns are told of then, and not delayed.
+func mayDoWithout(err error) bool {
+	answer, ok := errors.AsType[dbus.Error](err)
+	return ok && (answer.Name == inProgress || answer.Name == accessDenied || answer.Name == interactiveOnly)
 }
 
 func (w *watcher) release() {
