@@ -98,10 +98,6 @@ func (m *Machine) joinStop() {
 	m.dropCut()
 	m.want(DesiredOff)
 	m.why = "to be stopped; it has shut down already"
-	if m.rec.Latch != nil && m.line.level != LevelHigh && m.over(m.proved.at, resumeWithin) {
-		// Its line does not hold the proof any more, and somebody may have pressed its button meanwhile.
-		m.proved.quiet = m.now.Add(m.cfg.BootDeadline)
-	}
 }
 
 // endAtOnce ends a request that finds its work done.
@@ -150,14 +146,23 @@ func (m *Machine) takeOut() {
 func (m *Machine) takeBack() {
 	m.why = "taken back by a person"
 	m.rec.Maintenance, m.changed = new(false), true
+	m.distrust()
 	m.observed = m.now
+}
+
+// distrust forgets what could make a later level a proof: the node may be in another boot, or in another's hands.
+func (m *Machine) distrust() {
+	if m.rec.SeenLow || m.rec.Announced != AnnouncedUnspecified {
+		m.rec.SeenLow, m.rec.Announced, m.changed = false, AnnouncedUnspecified, true
+	}
 }
 
 func (m *Machine) clearFault() {
 	m.why = "cleared by a person"
 	m.fail("cleared by a person")
 	m.dropLatch()
-	m.rec.Fault, m.rec.Announced, m.changed = FaultNone, AnnouncedUnspecified, true
+	m.distrust()
+	m.rec.Fault, m.changed = FaultNone, true
 	m.rail.moved, m.rail.tries, m.rail.failed, m.rail.granted = false, 0, nil, false
 	m.observed, m.stage = m.now, m.now
 }
@@ -198,6 +203,7 @@ func (m *Machine) keepStage() {
 	m.dropCut()
 	if m.foreign() {
 		m.restage()
+		m.rec.SeenLow = false // it may have lost its power with the master, and be booting
 	}
 }
 

@@ -93,7 +93,7 @@
 //	unknown | | heard, it announced a power-off or accepted one | stopping |
 //	unknown | | heard, a stop or reboot is kept | draining |
 //	unknown | | heard with a fresh sample | ready | end: up
-//	unknown | | heard | booting |
+//	unknown | | it is heard | booting |
 //	unknown | | silent, a proof of another boot of the master is kept | same | void the proof
 //	unknown | | silent, a proof and a stop are kept | proven |
 //	unknown | | silent, a proof is kept | halted |
@@ -114,19 +114,19 @@
 //	starting | | the rail did not take it, tries are left | same | rail on again
 //	starting | | the rail did not take it | fault | rail failed
 //	starting, booting | | fresh sample | ready | end: up
-//	starting | | heard | booting |
+//	starting | | it is heard | booting |
 //	starting, booting | | boot deadline, bramble started it | fault | no boot
 //	starting, booting | | boot deadline | lost | end: not heard
 //	ready | | a test is on disk | same | ask for a pulse
 //	ready | | the test is over | same | end: tested, or why not
 //	booting, ready | | it announced a reboot | rebooting |
 //	booting, ready | | it announced a shutdown | stopping |
-//	booting, ready | | silent, and its line is high | lost |
-//	booting, ready | | silent | rebooting |
+//	booting, ready | | it is silent, and its line is high | lost |
+//	booting, ready | | it is silent | rebooting |
 //	rebooting, stopping | | it called its shutdown off | ready | end: failed
 //	rebooting | | heard in a new boot, a reboot was asked | ready | end: done
 //	rebooting | | it announced a power-off | stopping | end: it powers off instead
-//	rebooting | | heard, no reboot is announced or asked | ready |
+//	rebooting | | it is heard, and no restart is awaited | ready |
 //	rebooting | | boot deadline, still heard | ready | end: it did not restart
 //	rebooting | | boot deadline | lost | end: not heard
 //	draining | | heard in a new boot, a stop was asked | ready | end: it restarted instead
@@ -134,8 +134,8 @@
 //	draining | | it announced a reboot | rebooting | end: it restarts, if a stop was wanted
 //	draining | | it announced a power-off | stopping | end: it powers off, if a reboot was wanted
 //	draining | | its agent refused | ready | end: failed
-//	draining | | accepted, a stop | stopping |
-//	draining | | accepted, a reboot | rebooting |
+//	draining | | its system accepted the power-off | stopping |
+//	draining | | its system accepted the reboot | rebooting |
 //	draining | | gates open, heard, but its end could not be seen | ready | end: failed
 //	draining | | gates open, heard | same | write that it is asked
 //	draining | | that it is asked is on disk, heard, no answer is awaited | same | ask
@@ -145,7 +145,7 @@
 //	stopping | | heard, and no power-off is announced | ready | end: it restarted instead
 //	stopping | | it announced a reboot | rebooting | end: it restarts instead
 //	stuck | | heard, and no power-off is announced | ready | end: it restarted instead
-//	lost | | heard | ready |
+//	lost | | it is heard | ready |
 //	draining, stopping, stuck, lost | | proof of done | same | latch it
 //	draining, stopping, stuck, lost | | the proof is on disk, a stop wants the rail off | proven |
 //	draining, stopping, stuck, lost | | the proof is on disk | halted | end: halted, still powered
@@ -153,6 +153,7 @@
 //	stopping | | stop deadline, and nobody said that it stays off | lost |
 //	draining, stopping | | stop deadline | stuck | end: no proof in time
 //	proven | | the wiring is not tested | halted | end: failed
+//	proven, halted | | the proof is old, and the line does not hold it | same | wait for a boot deadline of silence
 //	proven, halted | | quiet stream, grace over | same | write the cut
 //	stuck | | cut_stuck_after is over | same | write the cut
 //	lost | | fence_lost_after is over | same | write the cut

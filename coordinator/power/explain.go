@@ -22,7 +22,7 @@ func (m *Machine) Explain() string {
 
 // comes is what happens next, or what a person can do.
 func (m *Machine) comes() string {
-	if !m.onDisk() && m.rec.Task.Kind != TaskNone {
+	if m.stored != m.number && m.rec.Task.Kind != TaskNone {
 		return "waits for the memory on disk"
 	}
 	switch m.state {

@@ -259,10 +259,19 @@ func (m *Machine) stopUnclear() bool {
 
 func (m *Machine) wiringUnknown() bool { return m.Wiring() == WiringUntested }
 
-func (m *Machine) mayCutProven() bool {
+// cutWanted says that a proved node is to be cut, and that nothing but time is in the way.
+func (m *Machine) cutWanted() bool {
 	wanted := m.state == StateProven || m.cfg.CutWhenHalted
-	return wanted && m.latchOnDisk() && m.rec.Cut == "" && m.hasRail() && !m.wiringUnknown() && !m.now.Before(m.cutAt())
+	return wanted && m.latchOnDisk() && m.hasRail() && !m.wiringUnknown() && !m.now.Before(m.cutAt())
 }
+
+// proofIsOld says that what kept the cut back (the disk, a person) took so long that the node may have been started since,
+// and that its line does not show the contrary.
+func (m *Machine) proofIsOld() bool {
+	return m.cutWanted() && !m.proved.doubted && m.line.level != LevelHigh && m.over(m.proved.at, max(m.grace(), quietFor)+resumeWithin)
+}
+
+func (m *Machine) mayCutProven() bool { return m.cutWanted() && m.rec.Cut == "" }
 func (m *Machine) mayCutStuck() bool {
 	at, ok := m.unprovedCutAt()
 	return ok && m.rec.Latch == nil && m.rec.Cut == "" && !m.now.Before(at)

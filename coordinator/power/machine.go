@@ -49,7 +49,7 @@ func New(cfg Config, kept *Record, now time.Time, clock Instant) *Machine {
 		m.line.level = LevelNone
 	}
 	if l := m.rec.Latch; l != nil {
-		m.proved = proved{quiet: now.Add(m.cfg.BootDeadline)}
+		m.proved = proved{quiet: now.Add(m.cfg.BootDeadline), doubted: true}
 		if at, ok := m.when(l.At); ok {
 			m.proved.at = at
 			if now.Sub(at) <= resumeWithin {

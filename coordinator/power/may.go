@@ -84,6 +84,8 @@ func (m *Machine) mayStart() *Refusal {
 			return refuse(unproved, m.command("power cycle %s"), "cannot start: it has shut down and still has power; only a cut starts it again")
 		}
 		return refuse(unproved, m.command("power cycle %s --force --reason R"), "cannot start: it has power already and is not heard")
+	case StateStuck:
+		return refuse(unproved, m.command("power cycle %s --force --reason R"), "cannot start: it is stuck in its shutdown and has power already")
 	default:
 		return refuse(once, "wait until it is off or up", "cannot start: it is %v", m.state)
 	}

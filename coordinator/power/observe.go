@@ -91,10 +91,11 @@ type pulse struct {
 
 // proved is what goes with Record.Latch.
 type proved struct {
-	at    time.Time // when it was latched
-	due   time.Time // the level was held until here
-	quiet time.Time // nothing is cut before
-	torn  bool      // an edge came late and contradicts it
+	at      time.Time // when it was latched
+	due     time.Time // the level was held until here
+	quiet   time.Time // nothing is cut before
+	doubted bool      // quiet was chosen for a proof that is not fresh
+	torn    bool      // an edge came late and contradicts it
 }
 
 func (m *Machine) observe() {

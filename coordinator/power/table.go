@@ -133,7 +133,7 @@ var table = [...]row{
 	{in(StateUnknown), always, "heard, it announced a power-off or accepted one", (*Machine).heardStopping, StateStopping, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "heard, a stop or reboot is kept", (*Machine).heardDraining, StateDraining, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "heard with a fresh sample", (*Machine).fresh, StateReady, "end: up", (*Machine).up},
-	{in(StateUnknown), always, "heard", (*Machine).isHeard, StateBooting, "", (*Machine).keepStage},
+	{in(StateUnknown), always, "it is heard", (*Machine).isHeard, StateBooting, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "silent, a proof of another boot of the master is kept", (*Machine).latchForeign, same, "void the proof", (*Machine).forgetLatch},
 	{in(StateUnknown), always, "silent, a proof and a stop are kept", (*Machine).resumesProven, StateProven, "", (*Machine).forgetCut},
 	{in(StateUnknown), always, "silent, a proof is kept", (*Machine).resumesHalted, StateHalted, "", (*Machine).forgetCut},
@@ -158,7 +158,7 @@ var table = [...]row{
 	{in(StateStarting), always, "the rail did not take it, tries are left", (*Machine).railAgain, same, "rail on again", (*Machine).switchAgain},
 	{in(StateStarting), always, "the rail did not take it", (*Machine).railGaveUp, StateFault, "rail failed", (*Machine).railFailed},
 	{in(StateStarting, StateBooting), always, "fresh sample", (*Machine).fresh, StateReady, "end: up", (*Machine).up},
-	{in(StateStarting), always, "heard", (*Machine).isHeard, StateBooting, "", nil},
+	{in(StateStarting), always, "it is heard", (*Machine).isHeard, StateBooting, "", nil},
 	{in(StateStarting, StateBooting), always, "boot deadline, bramble started it", (*Machine).noBoot, StateFault, "no boot", (*Machine).faultNoBoot},
 	{in(StateStarting, StateBooting), always, "boot deadline", (*Machine).bootOver, StateLost, "end: not heard", (*Machine).failNotHeard},
 
@@ -167,14 +167,14 @@ var table = [...]row{
 	{in(StateReady), always, "the test is over", (*Machine).pulseOver, same, "end: tested, or why not", (*Machine).judgePulse},
 	{in(StateReady, StateBooting), always, "it announced a reboot", (*Machine).announcedReboot, StateRebooting, "", (*Machine).beginStage},
 	{in(StateReady, StateBooting), always, "it announced a shutdown", (*Machine).announcedOff, StateStopping, "", (*Machine).beginStage},
-	{in(StateReady, StateBooting), always, "silent, and its line is high", (*Machine).silentHigh, StateLost, "", (*Machine).beginStage},
-	{in(StateReady, StateBooting), always, "silent", (*Machine).isSilent, StateRebooting, "", (*Machine).markStage},
+	{in(StateReady, StateBooting), always, "it is silent, and its line is high", (*Machine).silentHigh, StateLost, "", (*Machine).beginStage},
+	{in(StateReady, StateBooting), always, "it is silent", (*Machine).isSilent, StateRebooting, "", (*Machine).markStage},
 
 	// Restarting.
 	{in(StateRebooting, StateStopping), always, "it called its shutdown off", (*Machine).shutdownCancelled, StateReady, "end: failed", (*Machine).failCancelled},
 	{in(StateRebooting), always, "heard in a new boot, a reboot was asked", (*Machine).rebooted, StateReady, "end: done", (*Machine).doneReboot},
 	{in(StateRebooting), always, "it announced a power-off", (*Machine).announcedOff, StateStopping, "end: it powers off instead", (*Machine).offInstead},
-	{in(StateRebooting), always, "heard, no reboot is announced or asked", (*Machine).heardNoReboot, StateReady, "", (*Machine).up},
+	{in(StateRebooting), always, "it is heard, and no restart is awaited", (*Machine).heardNoReboot, StateReady, "", (*Machine).up},
 	{in(StateRebooting), always, "boot deadline, still heard", (*Machine).rebootNever, StateReady, "end: it did not restart", (*Machine).failReboot},
 	{in(StateRebooting), always, "boot deadline", (*Machine).bootOver, StateLost, "end: not heard", (*Machine).failNotHeard},
 
@@ -184,8 +184,8 @@ var table = [...]row{
 	{in(StateDraining), always, "it announced a reboot", (*Machine).announcedReboot, StateRebooting, "end: it restarts, if a stop was wanted", (*Machine).rebootInstead},
 	{in(StateDraining), always, "it announced a power-off", (*Machine).announcedOff, StateStopping, "end: it powers off, if a reboot was wanted", (*Machine).offAnnounced},
 	{in(StateDraining), always, "its agent refused", (*Machine).isRefused, StateReady, "end: failed", (*Machine).failRefused},
-	{in(StateDraining), always, "accepted, a stop", (*Machine).acceptedStop, StateStopping, "", (*Machine).beginStage},
-	{in(StateDraining), always, "accepted, a reboot", (*Machine).acceptedReboot, StateRebooting, "", (*Machine).beginStage},
+	{in(StateDraining), always, "its system accepted the power-off", (*Machine).acceptedStop, StateStopping, "", (*Machine).beginStage},
+	{in(StateDraining), always, "its system accepted the reboot", (*Machine).acceptedReboot, StateRebooting, "", (*Machine).beginStage},
 	{in(StateDraining), always, "gates open, heard, but its end could not be seen", (*Machine).mayNotAsk, StateReady, "end: failed", (*Machine).failBlind},
 	{in(StateDraining), always, "gates open, heard", (*Machine).mayAsk, same, "write that it is asked", (*Machine).writeAsk},
 	{in(StateDraining), always, "that it is asked is on disk, heard, no answer is awaited", (*Machine).askDue, same, "ask", (*Machine).ask},
@@ -197,7 +197,7 @@ var table = [...]row{
 	{in(StateStopping), always, "heard, and no power-off is announced", (*Machine).isRestarted, StateReady, "end: it restarted instead", (*Machine).failRestarted},
 	{in(StateStopping), always, "it announced a reboot", (*Machine).announcedReboot, StateRebooting, "end: it restarts instead", (*Machine).rebootInstead},
 	{in(StateStuck), always, "heard, and no power-off is announced", (*Machine).isRestarted, StateReady, "end: it restarted instead", (*Machine).failRestarted},
-	{in(StateLost), always, "heard", (*Machine).isHeard, StateReady, "", (*Machine).up},
+	{in(StateLost), always, "it is heard", (*Machine).isHeard, StateReady, "", (*Machine).up},
 	{latchable, always, "proof of done", (*Machine).isProved, same, "latch it", (*Machine).latch},
 	{latchable, always, "the proof is on disk, a stop wants the rail off", (*Machine).latchForStop, StateProven, "", (*Machine).proven},
 	{latchable, always, "the proof is on disk", (*Machine).latchOnDisk, StateHalted, "end: halted, still powered", (*Machine).halt},
@@ -207,6 +207,7 @@ var table = [...]row{
 
 	// The cut. Every row that leads to it has its reason on disk.
 	{in(StateProven), always, "the wiring is not tested", (*Machine).wiringUnknown, StateHalted, "end: failed", (*Machine).halt},
+	{in(StateProven, StateHalted), always, "the proof is old, and the line does not hold it", (*Machine).proofIsOld, same, "wait for a boot deadline of silence", (*Machine).doubt},
 	{in(StateProven, StateHalted), always, "quiet stream, grace over", (*Machine).mayCutProven, same, "write the cut", (*Machine).writeCut},
 	{in(StateStuck), always, "cut_stuck_after is over", (*Machine).mayCutStuck, same, "write the cut", (*Machine).writeCutStuck},
 	{in(StateLost), always, "fence_lost_after is over", (*Machine).mayFence, same, "write the cut", (*Machine).writeFence},

@@ -182,7 +182,7 @@ func (m *Machine) voidProof() {
 		m.fail("it restarted instead of staying off")
 	} else {
 		m.fail("its agent is heard after the proof: its done line lies, nothing is cut")
-		m.rec.SeenLow, m.rec.Announced, m.changed = false, AnnouncedUnspecified, true
+		m.distrust()
 		m.line.proof = proof{}
 	}
 	m.up()
@@ -222,6 +222,12 @@ func (m *Machine) stick() {
 }
 
 // Cuts.
+
+// doubt waits for a boot deadline of silence: somebody may have pressed its button since its line let go.
+func (m *Machine) doubt() {
+	m.dropCut()
+	m.proved.quiet, m.proved.doubted = m.now.Add(m.cfg.BootDeadline), true
+}
 
 func (m *Machine) writeCut() {
 	m.rec.Cut, m.changed = "proof of done by the "+m.rec.Latch.Mechanism.String(), true
