@@ -29,7 +29,7 @@ func (e *examination) doneLine(s settings) {
 	case doneline.Helper:
 		f.Found = fmt.Sprintf("bramble-done raises %v on poweroff and halt", signal.Line)
 	default:
-		f.State, f.Found = stateInfo, "none: only a rail that is switched needs it"
+		f.State, f.Found = stateInfo, "no gpio-poweroff overlay and no done in the settings: only a rail that is switched needs one"
 		f.Advice = "dtoverlay=gpio-poweroff,gpiopin=26 in config.txt on a Raspberry Pi, or done: {line: 26} in " + s.file()
 	}
 	if signal.Trouble != "" {
