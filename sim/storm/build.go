@@ -17,12 +17,13 @@ type board struct {
 	cfg  core.NodeConfig
 	pin  *pin // nil without a rail
 
-	starting  bool          // its rail rose, and it is not up yet
-	down      bool          // its system began a power-off since it last got power
-	heard     time.Duration // when its agent last could speak
-	plugged   time.Duration // when somebody pulled its plug last, and put it back
-	outage    int           // the master's boot in which it was switched on by itself
-	forceable bool          // the last cut was forced
+	starting bool          // its rail rose, and it is not up yet
+	down     bool          // its system began a power-off since it last got power
+	heard    time.Duration // when its agent last could speak
+	plugged  time.Duration // when somebody pulled its plug last, and put it back
+	outage   int           // the master's boot in which it was switched on by itself
+	force    *wish         // what allowed the last cut without proof; nil for nothing
+	overdue  bool          // the owner's deadline allowed it
 }
 
 // pin is a worker's rail, and counts its edges.
@@ -85,7 +86,7 @@ func (w *world) assemble(cfg sim.Config, configure func()) error {
 	}
 	w.shell, err = virtual.New(virtual.Config{
 		Case: c, Core: w.cfg, Store: w.disk, Rails: rails, Epoch: time.Unix(w.random.Int64N(4e9), 0).UTC(), KeepsEdges: w.calm || w.chance(0.7),
-		Network: w.network, Report: w.hear, Dies: w.dies, Effect: w.effect, Began: w.began,
+		Network: w.network, Disk: w.write, Report: w.hear, Dies: w.dies, Effect: w.effect, Began: w.began,
 	})
 	return err
 }
@@ -114,6 +115,9 @@ func (w *world) drawCase() sim.Config {
 			b.DoneBy = sim.DoneByNone
 		}
 		cfg.Boards = append(cfg.Boards, b)
+	}
+	if w.chance(0.5) { // else 15 A, which hardly sags
+		cfg.Supply.LimitAmps = 5 + 1.3*float64(len(cfg.Boards))
 	}
 	return cfg
 }
@@ -174,6 +178,14 @@ func (w *world) swapSome() {
 	if len(pair) == 2 {
 		w.fault(sim.Fault{Kind: sim.FaultDoneSwapped, Board: pair[0], Other: pair[1]})
 	}
+}
+
+// write draws how long a write to the disk takes.
+func (w *world) write() time.Duration {
+	if w.chance(0.03) {
+		return w.span(0, 4*time.Second) // an SD card that tidies up
+	}
+	return w.span(0, 30*time.Millisecond)
 }
 
 // network draws how one request travels.

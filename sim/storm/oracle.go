@@ -46,27 +46,27 @@ func (w *world) hear(r core.Report) {
 }
 
 // mayCut is asked before a pin falls: what is then lost is judged by why.
-func (w *world) mayCut(b *board) { b.forceable = w.forced(b) }
+func (w *world) mayCut(b *board) { b.force, b.overdue = w.forced(b), w.overdue(b) }
 
-// forced says whether somebody has asked for a cut without proof: a person, or the owner by a deadline.
-func (w *world) forced(b *board) bool {
+// forced is what somebody has asked for that allows one cut without proof, or nil.
+func (w *world) forced(b *board) *wish {
+	for _, k := range w.wishes {
+		if k.request.Force && !k.refused && !k.excused && !k.over && k.covers(b) && k.stops() && !k.forced[b.name] {
+			return k
+		}
+	}
+	return nil
+}
+
+// overdue says whether the owner's own deadline for a cut without proof has passed.
+func (w *world) overdue(b *board) bool {
 	p := b.cfg.Power
 	if p.FenceLostAfter > 0 && w.c.Now()-b.heard >= p.FenceLostAfter {
 		return true
 	}
-	for _, k := range w.wishes {
-		if k.refused || k.excused || !k.covers(b) || !k.stops() {
-			continue
-		}
-		if k.request.Force && !k.over && !k.forced[b.name] {
-			k.forced[b.name] = true
-			return true
-		}
-		if p.CutStuckAfter > 0 && w.c.Now()-k.begun >= p.CutStuckAfter {
-			return true
-		}
-	}
-	return false
+	return p.CutStuckAfter > 0 && slices.ContainsFunc(w.wishes, func(k *wish) bool {
+		return !k.refused && !k.excused && k.covers(b) && k.stops() && w.c.Now()-k.begun >= p.CutStuckAfter
+	})
 }
 
 // edge is a rail's pin that moved by the coordinator's doing.
@@ -82,7 +82,11 @@ func (w *world) edge(b *board, on bool) {
 	}
 	w.counts.Cuts++
 	b.starting = false
-	if !b.forceable && !w.mayFall(b) {
+	switch {
+	case w.mayFall(b), b.overdue:
+	case b.force != nil:
+		b.force.forced[b.name] = true
+	default:
 		w.violate("the rail of %s was cut for no reason", b.name)
 	}
 }
@@ -162,9 +166,8 @@ func (w *world) check() {
 		}
 		w.losses = n
 	}
-	if s := w.master.State(); s != sim.StateRunning && s != sim.StateStopping && w.shell.Core() != nil {
-		w.say("the master is %v, and the coordinator with it", s)
-		w.shell.Crash()
+	if w.master.State() == sim.StateHalted {
+		w.say("the master has halted, and the coordinator with it")
 		w.wakeMaster()
 	}
 	if w.dirty && w.shell.Core() != nil && w.disk.Fails == nil {
@@ -215,7 +218,7 @@ func (w *world) board(name string) *board {
 // lost judges a lost file system.
 func (w *world) lost(l sim.Loss) {
 	b := w.board(l.Board)
-	if l.By != sim.CutByRail || b != nil && b.forceable {
+	if l.By != sim.CutByRail || b != nil && (b.force != nil || b.overdue) {
 		w.counts.Forced++
 		return
 	}

@@ -55,7 +55,7 @@ func (w *world) act() {
 	}{
 		{22, w.ask}, {2, w.retry}, {3, w.cancel}, {2, w.maintain}, {3, w.clearFaults}, {2, w.typed},
 		{8, w.breakSomething}, {4, w.mendSomething}, {2, w.kill}, {5, w.armDeath}, {1, w.fillDisk},
-		{1, w.rebootMaster}, {1, w.outage}, {1, w.plug}, {1, w.hang}, {1, w.busy}, {2, w.acknowledge},
+		{1, w.rebootMaster}, {1, w.outage}, {1, w.plug}, {1, w.hang}, {1, w.busy}, {2, w.acknowledge}, {1, w.callOff},
 	}
 	sum := 0
 	for _, d := range deeds {
@@ -238,6 +238,19 @@ func (w *world) typed() {
 	}
 	if err := do(); err == nil {
 		w.say("somebody types %s on %s", what, b.name)
+		if w.chance(0.15) {
+			w.pass(w.span(0, time.Second))
+			w.callOff()
+		}
+	}
+}
+
+// callOff takes back what was typed, or asked, in the last moment.
+func (w *world) callOff() {
+	for _, b := range w.boards {
+		if b.CancelShutdown() == nil {
+			w.say("somebody types shutdown -c on %s", b.name)
+		}
 	}
 }
 

@@ -212,11 +212,11 @@ func (w *world) settle() {
 	const patience = time.Hour
 	for end := w.c.Now() + patience; w.broken == ""; {
 		w.pass(2 * time.Second)
-		if w.shell.Core() == nil {
-			continue
+		unended := "the coordinator's rest"
+		if w.shell.Core() != nil {
+			w.acknowledge()
+			unended = w.unended()
 		}
-		w.acknowledge()
-		unended := w.unended()
 		if unended == "" {
 			break
 		}

@@ -28,6 +28,9 @@ type Config struct {
 	// KeepsEdges says that the kernel keeps a done line's newest 16 edges while there is no coordinator, as it does for
 	// lines whose descriptor somebody holds; a new boot of the master loses them.
 	KeepsEdges bool
+	// Disk says how long the next write to the Store takes. nil means no time. A coordinator that dies in the first half of
+	// it has written nothing.
+	Disk func() time.Duration
 	// Rails stand in for the case's own, by board.
 	Rails map[string]Rail
 	// Network says how a request to a node's agent travels. nil means at once.

@@ -56,7 +56,7 @@ func (s *Shell) carryOut(effect core.Effect) {
 	case core.WriteDuty:
 		s.pend(core.FanWritten{Fan: e.Fan, Err: s.sim.Fan().SetDuty(e.Fraction)})
 	case core.Store:
-		s.pend(core.Stored{Number: e.Number, Err: s.write(e.Entries)})
+		s.store(e)
 	case core.SwitchRail:
 		s.switchRail(e)
 	case core.AskPowerOff:
@@ -130,9 +130,21 @@ func (s *Shell) readRail(n *node) {
 	s.step(core.RailObserved{Node: n.name, On: on, Err: err})
 }
 
-func (s *Shell) write(entries []core.Entry) error {
-	if s.cfg.Store == nil {
-		return nil
+// store writes entries, at once or in the time that the disk takes.
+func (s *Shell) store(e core.Store) {
+	write := func() error {
+		if s.cfg.Store == nil {
+			return nil
+		}
+		return s.cfg.Store.Write(e.Entries)
 	}
-	return s.cfg.Store.Write(entries)
+	if s.cfg.Disk == nil {
+		s.pend(core.Stored{Number: e.Number, Err: write()})
+		return
+	}
+	half := s.cfg.Disk() / 2
+	s.later(half, false, func() {
+		err := write()
+		s.later(half, false, func() { s.step(core.Stored{Number: e.Number, Err: err}) })
+	})
 }

@@ -23,6 +23,7 @@ type Shell struct {
 	booted time.Duration // when that began
 
 	core    *core.Core // nil while there is no coordinator
+	life    int        // how many coordinators have ended
 	ticked  time.Duration
 	tickets uint64
 	replies map[uint64]reply
@@ -78,6 +79,7 @@ func (s *Shell) Now() time.Time { return s.cfg.Epoch.Add(s.sim.Now()) }
 // an agent arrives all the same.
 func (s *Shell) Crash() {
 	s.core, s.pending = nil, nil
+	s.life++
 	s.parcels = slices.DeleteFunc(s.parcels, func(p parcel) bool { return !p.outlives })
 	for _, n := range s.nodes {
 		n.open, n.dial, n.writing = false, -1, false
@@ -133,26 +135,35 @@ func (s *Shell) SetFan(fan string, setting core.FanSetting) error {
 	return err
 }
 
-// Ask hands the core a person's wish, which wish makes for a ticket, and returns its answer. ErrDown says that there is
-// no coordinator, or that it died before it answered: the wish may have been taken all the same.
+// patience is how long a person waits for an answer.
+const patience = time.Minute
+
+// Ask hands the core a person's wish, which wish makes for a ticket, waits for its answer and returns it. ErrDown says that
+// there is no coordinator, or that it did not answer: the wish may have been taken all the same.
 func (s *Shell) Ask(wish func(ticket uint64) core.Event) (core.Answer, error) {
 	if s.core == nil {
 		return core.Answer{}, ErrDown
 	}
 	s.tickets++
-	ev := wish(s.tickets)
+	ticket := s.tickets
+	ev := wish(ticket)
 	s.step(ev)
 	if _, isFan := ev.(core.SetFan); isFan {
-		r := s.replies[0]
-		delete(s.replies, 0)
-		return r.answer, r.err
+		ticket = 0
 	}
-	r, answered := s.replies[s.tickets]
-	if !answered {
-		return core.Answer{}, ErrDown
+	life := s.life
+	for end := s.sim.Now() + patience; s.life == life; {
+		r, answered := s.replies[ticket]
+		if answered || ticket == 0 || s.sim.Now() >= end {
+			delete(s.replies, ticket)
+			if !answered && ticket != 0 {
+				r.err = ErrDown
+			}
+			return r.answer, r.err
+		}
+		s.Step(10 * time.Millisecond)
 	}
-	delete(s.replies, s.tickets)
-	return r.answer, r.err
+	return core.Answer{}, ErrDown
 }
 
 // Step moves the case on by dt, from one thing that happens to the next: agents come and go, samples arrive and the
