@@ -53,7 +53,8 @@ type timer struct {
 type disk struct {
 	entries map[string]core.Entry
 	fails   bool
-	refused bool // the last write
+	takes   time.Duration // for a write
+	refused bool          // the last write
 	damage  string
 	writes  int
 }
@@ -306,7 +307,21 @@ func (w *world) ask(name, operation, what string, kind core.ShutdownKind) {
 	})
 }
 
+// store writes at once, or a while later.
 func (w *world) store(e core.Store) {
+	if w.disk.takes == 0 {
+		w.save(e)
+		return
+	}
+	asker := w.core
+	w.later(w.disk.takes, func() {
+		if w.core == asker && !w.dead {
+			w.save(e)
+		}
+	})
+}
+
+func (w *world) save(e core.Store) {
 	if w.reach("before the write") {
 		return
 	}

@@ -229,7 +229,7 @@ func (c *Core) expire() {
 		return
 	}
 	c.due = c.now.Add(time.Hour)
-	if c.failure != nil {
+	if c.failure != nil && !c.flying && c.now.Before(c.retry) {
 		c.soon(c.retry)
 	}
 	for _, n := range c.nodes {

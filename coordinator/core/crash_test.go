@@ -66,8 +66,8 @@ func (c *client) stopAndStart() error {
 		return err
 	}
 	c.run(20 * time.Second)
-	c.insist(core.OperationStopCase, "stop", 2*time.Minute)
-	c.insist(core.OperationStartCase, "start", 2*time.Minute)
+	c.insist(core.OperationStopCase, "stop", 85*time.Second)
+	c.insist(core.OperationStartCase, "start", 70*time.Second)
 	return nil
 }
 
@@ -108,10 +108,17 @@ func (c *client) promises() string {
 // TestKilledAtEveryBoundary kills the coordinator once at every place of a stop and a start of a case: before and after each
 // write, before and after each rail is switched, and around each question to an agent and each answer.
 func TestKilledAtEveryBoundary(t *testing.T) {
+	for _, takes := range []time.Duration{0, 40 * time.Millisecond} {
+		t.Run(fmt.Sprintf("a write takes %s", takes), func(t *testing.T) { killEverywhere(t, takes) })
+	}
+}
+
+func killEverywhere(t *testing.T, takes time.Duration) {
 	places := map[string]int{}
 	blind := 0
 	for k := 1; ; k++ {
 		c, count, place := newClient(small()), 0, ""
+		c.disk.takes = takes
 		c.kill = func(at string) bool {
 			if count++; count == k {
 				place = at
@@ -148,9 +155,10 @@ func TestKilledAtEveryBoundary(t *testing.T) {
 
 // TestKilledTwice does the same with a second kill, a while after the first.
 func TestKilledTwice(t *testing.T) {
-	for first := 1; first < 60; first += 3 {
-		for gap := 1; gap < 20; gap += 4 {
+	for first := 1; first < 60; first += 5 {
+		for gap := 1; gap < 20; gap += 6 {
 			c, count := newClient(small()), 0
+			c.disk.takes = time.Duration(gap) * 10 * time.Millisecond
 			c.kill = func(string) bool {
 				count++
 				return count == first || count == first+gap

@@ -88,9 +88,7 @@ func (c *Core) deadline(n *node) time.Time {
 	if !n.silent {
 		soon(c.hushed(n))
 	}
-	if t, timed := n.machine.Next(); timed {
-		soon(t)
-	}
+	soon(c.next(n))
 	if until := c.stopped(n); n.announced == ShutdownPowerOff && c.now.Before(until) {
 		soon(until)
 	}

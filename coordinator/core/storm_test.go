@@ -12,7 +12,7 @@ import (
 	"github.com/bramblemesh/bramble/coordinator/power"
 )
 
-var storms = flag.Uint("storms", 25, "how many storms a case has to weather")
+var storms = flag.Uint("storms", 16, "how many storms a case has to weather")
 
 // storm is a case to which anything may happen, with an opinion of its own on what must hold.
 type storm struct {
@@ -31,6 +31,7 @@ func newStorm(seed uint64) *storm {
 	s := &storm{client: newClient(cfg), random: rand.New(rand.NewPCG(seed, 7))}
 	s.agents[3].signal = &core.DoneSignal{Mechanism: power.MechanismOverlay}
 	s.agents[3].state, s.agents[3].up, s.agents[3].rail = boardOff, false, "off" // three do not fit the supply
+	s.disk.takes = time.Duration(seed%4) * 30 * time.Millisecond
 	if seed%3 > 0 {
 		s.kill = func(string) bool { return s.random.IntN(150) == 0 }
 	}

@@ -23,9 +23,20 @@ func (c *Core) tell(n *node, ev power.Event) {
 	for _, a := range n.machine.Step(c.now, ev) {
 		c.acts = append(c.acts, act{n, a})
 	}
-	if at, timed := n.machine.Next(); timed {
-		c.soon(at)
+	c.soon(c.next(n))
+}
+
+// next is when a node's machine wants to see the time. It is never now: a machine that always wants that must not keep the
+// shell from everything else.
+func (c *Core) next(n *node) time.Time {
+	at, timed := n.machine.Next()
+	switch soonest := c.now.Add(time.Millisecond); {
+	case !timed:
+		return c.now.Add(time.Hour)
+	case at.Before(soonest):
+		return soonest
 	}
+	return at
 }
 
 // clockwork lets a machine see the time where it wants to, and what time alone brings.
