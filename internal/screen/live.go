@@ -13,9 +13,9 @@ const tableWidth = 66
 // Live is the case on a screen that is drawn again and again: a line for each node, then each fan and why it runs as it
 // does, then the alarms, as far as lines go. What bramble does about a fault comes before any detail of it.
 func (s Screen) Live(c *coordinatorv1.GetCaseResponse, nodes []*coordinatorv1.Node, lines int) string {
-	rows := [][]cell{nodesHeader()}
+	rows := [][]cell{s.nodesHeader()}
 	for _, n := range nodes {
-		cells := nodeRow(n)
+		cells := s.nodeRow(n)
 		last := &cells[len(cells)-1]
 		last.text = clip(last.text, max(12, s.Width-tableWidth))
 		rows = append(rows, cells)

@@ -2,11 +2,11 @@ package screen
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
 
-	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
 
@@ -30,14 +30,16 @@ func (s Screen) Notice(n Notice, width int) string {
 // A fan's duty is told when it moved by this much since it was last told.
 const tellDuty = 0.05
 
-// Log turns the messages of a watch into notices: every event, and besides what no event tells: a sensor that fails or
-// recovers, maintenance, a duty that moved by 5 %. When a stream starts again, it tells what changed in between. The
+// Log turns the messages of a watch into notices: every event that says something new, and besides what no event tells: a
+// sensor that fails or recovers, a duty that moved by 5 %. When a stream starts again, it tells what changed in between. The
 // zero value is ready. Not for use by several goroutines.
 type Log struct {
-	nodes  map[string]*coordinatorv1.Node
-	fans   map[string]*coordinatorv1.Fan // as last told
-	alarms map[alarmKey]bool
-	width  int
+	nodes      map[string]*coordinatorv1.Node
+	fans       map[string]*coordinatorv1.Fan // as last told
+	alarms     map[alarmKey]bool
+	operations map[string]bool   // those that run
+	milestones map[string]string // the last one of each node
+	width      int
 }
 
 type alarmKey struct {
@@ -79,6 +81,9 @@ func (l *Log) open(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 		told = append(told, Notice{At: now, Subject: l.subject(a.GetSubject()),
 			What: fmt.Sprintf("alarm for %s: %s", Duration(milliseconds(a.GetAgeMilliseconds())), about(a.GetSubject(), a.GetMessage())), style: red})
 	}
+	for _, o := range m.GetCase().GetOperations() {
+		told = append(told, Notice{At: now, Subject: l.subject(o.GetId()), What: operationName(o) + ": " + standing(o)})
+	}
 	return told
 }
 
@@ -86,6 +91,11 @@ func (l *Log) remember(m *coordinatorv1.WatchResponse) {
 	l.nodes = map[string]*coordinatorv1.Node{}
 	l.fans = map[string]*coordinatorv1.Fan{}
 	l.alarms = map[alarmKey]bool{}
+	l.operations = map[string]bool{}
+	l.milestones = map[string]string{}
+	for _, o := range m.GetCase().GetOperations() {
+		l.operations[l.subject(o.GetId())] = true
+	}
 	for _, n := range m.GetNodes() {
 		l.nodes[l.subject(n.GetName())] = n
 	}
@@ -132,6 +142,16 @@ func (l *Log) catchUp(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 			tell(a.GetSubject(), "alarm: "+about(a.GetSubject(), a.GetMessage()), red)
 		}
 	}
+	for _, o := range m.GetCase().GetOperations() {
+		if !before.operations[o.GetId()] {
+			tell(o.GetId(), operationName(o)+": "+standing(o), plain)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(before.operations)) {
+		if !l.operations[id] {
+			tell(id, "ended; bramblectl operation "+id+" says how", plain)
+		}
+	}
 	for _, gone := range l.ended(before.alarms) {
 		tell(gone.subject, join(" ", "alarm over:", word(gone.kind, "ALARM_KIND_"), gone.sensor), plain)
 	}
@@ -154,14 +174,18 @@ func (l *Log) ended(before map[alarmKey]bool) []alarmKey {
 
 // missed tells what events would have told.
 func missed(old, n *coordinatorv1.Node, tell func(subject, what string, style style)) {
-	if old.GetPresence() != n.GetPresence() {
+	powered := told(n) && old.GetPower().GetState() != n.GetPower().GetState()
+	if powered {
+		tell(n.GetName(), join(": ", powerName(n.GetPower()), explanation(n)), powerStyle(n.GetPower().GetState()))
+	}
+	if old.GetPresence() != n.GetPresence() && !(powered && expected(n)) {
 		text, style := presence(n.GetPresence())
 		tell(n.GetName(), join(": ", text, n.GetPresenceReason()), style)
 	}
 	if old.GetBootId() != n.GetBootId() && n.GetBootId() != "" {
 		tell(n.GetName(), "restarted", plain)
 	}
-	if old.GetRail() != n.GetRail() {
+	if old.GetRail() != n.GetRail() && !powered {
 		tell(n.GetName(), "rail "+rail(n.GetRail()), plain)
 	}
 	if is := flags(n); is.text != flags(old).text {
@@ -172,7 +196,7 @@ func missed(old, n *coordinatorv1.Node, tell func(subject, what string, style st
 
 // quiet tells what no event tells.
 func quiet(old, n *coordinatorv1.Node, tell func(subject, what string, style style)) {
-	if old.GetMaintenance() != n.GetMaintenance() {
+	if old.GetMaintenance() != n.GetMaintenance() && n.GetPower().GetState() == coordinatorv1.PowerState_POWER_STATE_UNSPECIFIED {
 		what := "is in maintenance"
 		if old.GetMaintenance() {
 			what = "is no longer in maintenance"
@@ -198,9 +222,15 @@ func quiet(old, n *coordinatorv1.Node, tell func(subject, what string, style sty
 // follow tells the events of a message and what else changed in it.
 func (l *Log) follow(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 	var told []Notice
-	for _, e := range m.GetEvents() {
-		at := now.Add(-milliseconds(e.GetAgeMilliseconds()))
-		told = append(told, Notice{At: at, Subject: l.subject(e.GetSubject()), What: eventLine(e), style: eventStyle(e)})
+	said := hear(m)
+	for i, e := range m.GetEvents() {
+		if name := milestone(e); name != "" {
+			l.milestones[e.GetSubject()] = name
+		}
+		if !said.again(m, i, l.milestones[e.GetSubject()]) {
+			at := now.Add(-milliseconds(e.GetAgeMilliseconds()))
+			told = append(told, Notice{At: at, Subject: l.subject(eventSubject(e)), What: eventLine(e), style: eventStyle(e)})
+		}
 		switch key := (alarmKey{e.GetAlarm(), e.GetSubject(), e.GetSensor()}); e.GetKind() {
 		case coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
 			l.alarms[key] = true
@@ -210,6 +240,13 @@ func (l *Log) follow(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 	}
 	tell := func(subject, what string, style style) {
 		told = append(told, Notice{At: now, Subject: l.subject(subject), What: what, style: style})
+	}
+	for _, o := range m.GetOperations() {
+		if o.GetState() == coordinatorv1.OperationState_OPERATION_STATE_RUNNING {
+			l.operations[o.GetId()] = true
+		} else {
+			delete(l.operations, o.GetId())
+		}
 	}
 	for _, n := range m.GetNodes() {
 		quiet(l.nodes[n.GetName()], n, tell)
@@ -231,35 +268,4 @@ func dutyMoved(old, f *coordinatorv1.Fan) bool {
 	edge := func(duty float64) bool { return duty <= 0 || duty >= 1 }
 	const rounding = 1e-9
 	return math.Abs(is-was) >= tellDuty-rounding || is != was && (edge(is) || edge(was))
-}
-
-// eventLine makes sure that an alarm reads as one.
-func eventLine(e *coordinatorv1.Event) string {
-	message := about(e.GetSubject(), e.GetMessage())
-	switch {
-	case e.GetKind() == coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
-		return "alarm: " + message
-	case e.GetKind() == coordinatorv1.EventKind_EVENT_KIND_ALARM_CLEARED:
-		return "alarm over: " + message
-	case message == "":
-		return join(" ", word(e.GetKind(), "EVENT_KIND_"), flagWord(e.GetFlag()))
-	}
-	return message
-}
-
-func flagWord(f agentv1.Flag) string {
-	if f == agentv1.Flag_FLAG_UNSPECIFIED {
-		return ""
-	}
-	return flagName(f)
-}
-
-func eventStyle(e *coordinatorv1.Event) style {
-	switch e.GetKind() {
-	case coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
-		return red
-	case coordinatorv1.EventKind_EVENT_KIND_FLAG_RAISED:
-		return yellow
-	}
-	return plain
 }

@@ -20,10 +20,16 @@ func (s Screen) Nodes(nodes []*coordinatorv1.Node) string {
 	if len(nodes) == 0 {
 		return "no node is configured\n"
 	}
-	rows := [][]cell{nodesHeader()}
+	rows := [][]cell{s.nodesHeader()}
 	var notes [][]cell
 	for _, n := range nodes {
-		rows = append(rows, nodeRow(n))
+		rows = append(rows, s.nodeRow(n))
+		if note := powerRemark(n); note.text != "" {
+			notes = append(notes, []cell{{text: n.GetName()}, note})
+		}
+		if is := flags(n); s.narrow() && is.style != plain {
+			notes = append(notes, []cell{{text: n.GetName()}, is})
+		}
 		for _, note := range remarks(n) {
 			notes = append(notes, row(n.GetName(), note))
 		}
@@ -35,19 +41,33 @@ func (s Screen) Nodes(nodes []*coordinatorv1.Node) string {
 	return text
 }
 
-func nodesHeader() []cell {
+// A list of nodes on fewer columns than this does without what a person at night misses least: board, age, and flags that
+// are not raised.
+const narrowest = 72
+
+func (s Screen) narrow() bool { return s.Width > 0 && s.Width < narrowest }
+
+// kept takes the cells of a node's line that fit.
+func (s Screen) kept(cells []cell) []cell {
+	if !s.narrow() {
+		return cells
+	}
+	return []cell{cells[0], cells[2], cells[3], cells[4], cells[5]}
+}
+
+func (s Screen) nodesHeader() []cell {
 	cells := header("NAME", "BOARD", "TEMP", "MARGIN", "POWER", "STATE", "AGE", "FLAGS")
 	for _, i := range []int{2, 3, 6} {
 		cells[i].right = true
 	}
-	return cells
+	return s.kept(cells)
 }
 
 // nodeRow is a node on one line; its last cell may be long.
-func nodeRow(n *coordinatorv1.Node) []cell {
+func (s Screen) nodeRow(n *coordinatorv1.Node) []cell {
 	temperature, margin := heat(n)
-	return []cell{{text: n.GetName()}, {text: clip(shortBoard(n.GetBoard()), boardWidth)}, temperature, margin,
-		powerOf(n), state(n), age(n), flags(n)}
+	return s.kept([]cell{{text: n.GetName()}, {text: clip(shortBoard(n.GetBoard()), boardWidth)}, temperature, margin,
+		powerOf(n), state(n), age(n), flags(n)})
 }
 
 // state is how well a node is heard.
@@ -55,6 +75,9 @@ func state(n *coordinatorv1.Node) cell {
 	text, style := presence(n.GetPresence())
 	if n.GetPresence() == coordinatorv1.Presence_PRESENCE_STALE && n.AgeMilliseconds != nil {
 		text += " " + brief(milliseconds(n.GetAgeMilliseconds()))
+	}
+	if off(n) {
+		style = plain
 	}
 	return cell{text: text, style: style}
 }
@@ -72,6 +95,7 @@ func heat(n *coordinatorv1.Node) (temperature, margin cell) {
 	temperature, margin = cell{text: none, right: true}, cell{text: none, right: true}
 	m := worst(n)
 	switch {
+	case off(n):
 	case slices.ContainsFunc(n.GetMeasurements(), processorFailed), m == nil && slices.ContainsFunc(n.GetMeasurements(), failed):
 		temperature.text, temperature.style = "failed", yellow
 	case m == nil:
@@ -154,6 +178,9 @@ func marginStyle(margin float64) style {
 // flags are the raised ones and the counts of the others.
 func flags(n *coordinatorv1.Node) cell {
 	t := n.GetThrottling()
+	if off(n) {
+		return cell{text: none}
+	}
 	if t.GetSource() == agentv1.ThrottlingSource_THROTTLING_SOURCE_UNSPECIFIED {
 		unknown := cell{text: capabilityWord(n, agentv1.CapabilityKind_CAPABILITY_KIND_THROTTLING)}
 		if unknown.text == "failed" {
@@ -195,10 +222,11 @@ func noFlags(t *agentv1.Throttling) string {
 // remarks are what a node's line has no room for, each a sentence.
 func remarks(n *coordinatorv1.Node) []string {
 	var all []string
-	if reason := n.GetPresenceReason(); reason != "" {
+	explained := told(n) && goesOrGone(n.GetPower().GetState())
+	if reason := n.GetPresenceReason(); reason != "" && !explained {
 		all = append(all, reason)
 	}
-	if text := shutdown(n.GetAnnouncedShutdown()); text != "" {
+	if text := shutdown(n.GetAnnouncedShutdown()); text != "" && !explained {
 		all = append(all, text)
 	}
 	if n.GetMaintenance() {

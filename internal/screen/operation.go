@@ -2,8 +2,8 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
@@ -36,16 +36,44 @@ func operationName(o *coordinatorv1.Operation) string {
 	case coordinatorv1.OperationKind_OPERATION_KIND_START_CASE, coordinatorv1.OperationKind_OPERATION_KIND_STOP_CASE:
 		return kind
 	}
+	return kind + " " + few(names(o))
+}
+
+// standing is how far an operation is, or how it ended, in one line.
+func standing(o *coordinatorv1.Operation) string {
+	if o.GetState() != coordinatorv1.OperationState_OPERATION_STATE_RUNNING {
+		message := o.GetMessage()
+		if message == strings.Join(names(o), ", ") {
+			message = "" // who it was about has been said
+		}
+		return join(": ", word(o.GetState(), "OPERATION_STATE_"), message)
+	}
+	over := 0
+	var busy []string
+	for _, step := range o.GetSteps() {
+		switch {
+		case step.GetState() >= coordinatorv1.StepState_STEP_STATE_DONE:
+			over++
+		case step.GetState() == coordinatorv1.StepState_STEP_STATE_RUNNING:
+			busy = append(busy, step.GetNode())
+		}
+	}
+	text := "running"
+	if n := len(o.GetSteps()); n > 1 {
+		text += fmt.Sprintf(", %d of %d through", over, n)
+		if len(busy) > 0 {
+			text += ", now " + few(busy)
+		}
+	}
+	return join(": ", text, o.GetMessage())
+}
+
+func names(o *coordinatorv1.Operation) []string {
 	nodes := make([]string, len(o.GetSteps()))
 	for i, s := range o.GetSteps() {
 		nodes[i] = s.GetNode()
 	}
-	return kind + " " + few(nodes)
-}
-
-// operationLine is an operation in one line, without its identifier.
-func operationLine(o *coordinatorv1.Operation) string {
-	return join(": ", operationName(o)+", "+word(o.GetState(), "OPERATION_STATE_"), o.GetMessage())
+	return nodes
 }
 
 // Operations is a line for each, newest first.
@@ -53,18 +81,23 @@ func (s Screen) Operations(all []*coordinatorv1.Operation) string {
 	if len(all) == 0 {
 		return "no operation is remembered\n"
 	}
-	rows := [][]cell{header("ID", "AGO", "TOOK", "STATE", "BY", "WHAT")}
-	rows[0][1].right, rows[0][2].right = true, true
+	line := func(id, ago, took, by, what cell) []cell {
+		ago.right, took.right = true, true
+		if s.narrow() {
+			return []cell{id, ago, took, what}
+		}
+		return []cell{id, ago, took, by, what}
+	}
+	h := header("ID", "AGO", "TOOK", "BY", "WHAT")
+	rows := [][]cell{line(h[0], h[1], h[2], h[3], h[4])}
 	for _, o := range all {
 		took := none
 		if o.TookMilliseconds != nil {
 			took = brief(milliseconds(o.GetTookMilliseconds()))
 		}
-		rows = append(rows, []cell{
-			{text: o.GetId()}, {text: brief(milliseconds(o.GetAgeMilliseconds())), right: true}, {text: took, right: true},
-			{text: word(o.GetState(), "OPERATION_STATE_"), style: operationStyle(o.GetState())},
-			{text: clip(orNone(o.GetRequestedBy()), 24)}, {text: join(": ", operationName(o), o.GetMessage())},
-		})
+		rows = append(rows, line(cell{text: o.GetId()}, cell{text: brief(milliseconds(o.GetAgeMilliseconds()))}, cell{text: took},
+			cell{text: clip(orNone(o.GetRequestedBy()), 24)},
+			cell{text: operationName(o) + ": " + standing(o), style: operationStyle(o.GetState())}))
 	}
 	return s.columns(rows)
 }
@@ -73,7 +106,7 @@ func (s Screen) Operations(all []*coordinatorv1.Operation) string {
 func (s Screen) Operation(o *coordinatorv1.Operation) string {
 	rows := [][]cell{
 		{{text: o.GetId(), style: bold}, {text: operationName(o)}},
-		{{text: "state"}, {text: join(": ", word(o.GetState(), "OPERATION_STATE_"), o.GetMessage()), style: operationStyle(o.GetState())}},
+		{{text: "state"}, {text: standing(o), style: operationStyle(o.GetState())}},
 		row("begun", Duration(milliseconds(o.GetAgeMilliseconds()))+" ago, by "+orNone(o.GetRequestedBy())),
 	}
 	if o.TookMilliseconds != nil {
@@ -83,81 +116,48 @@ func (s Screen) Operation(o *coordinatorv1.Operation) string {
 		rows = append(rows, row("reason", o.GetReason()))
 	}
 	if o.GetForced() {
-		rows = append(rows, []cell{{text: "forced"}, {text: "a rail may be cut without proof that its node has shut down", style: red}})
+		rows = append(rows, []cell{{text: "forced"}, {text: "its rails are cut without proof that the nodes have shut down", style: red}})
 	}
 	var b strings.Builder
 	b.WriteString(s.columns(rows))
 	for _, step := range o.GetSteps() {
 		b.WriteByte('\n')
-		rows := [][]cell{{{text: step.GetNode(), style: bold}, {text: ""}, {text: join(": ", word(step.GetState(), "STEP_STATE_"), step.GetMessage()), style: stepStyle(step.GetState())}}}
+		b.WriteString(s.columns([][]cell{{{text: step.GetNode(), style: bold},
+			{text: join(": ", word(step.GetState(), "STEP_STATE_"), step.GetMessage()), style: stepStyle(step.GetState())}}}))
 		for _, m := range step.GetMilestones() {
-			rows = append(rows, []cell{{text: "  " + m.GetName()}, {text: Duration(milliseconds(m.GetAfterMilliseconds())), right: true}, {text: m.GetDetail()}})
+			b.WriteString(s.milestone(m, ""))
 		}
-		b.WriteString(s.columns(rows))
 	}
 	return b.String()
 }
 
-// Progress turns what an operation is, again and again, into notices: each milestone once, each change of what a node
-// waits for, and how each node ended. The zero value is ready. Not for use by several goroutines.
-type Progress struct {
-	told  map[string]int    // milestones, by node
-	state map[string]string // of each node, in words
-	width int
+// milestone is a line: when, of whom, what.
+func (s Screen) milestone(m *coordinatorv1.Milestone, node string) string {
+	cells := []cell{after(m.GetAfterMilliseconds()), {text: node}, {text: join(": ", m.GetName(), m.GetDetail())}}
+	if node == "" {
+		cells = slices.Delete(cells, 1, 2)
+	}
+	return s.columns([][]cell{cells})
 }
 
-// SubjectWidth is how many characters the longest node's name has.
-func (p *Progress) SubjectWidth() int { return p.width }
-
-// Take is what is new in an operation. now is the wall clock at its arrival.
-func (p *Progress) Take(o *coordinatorv1.Operation, now time.Time) []Notice {
-	if p.told == nil {
-		p.told, p.state = map[string]int{}, map[string]string{}
-	}
-	begun := now.Add(-milliseconds(o.GetAgeMilliseconds()))
-	var all []Notice
-	for _, step := range o.GetSteps() {
-		node := step.GetNode()
-		p.width = max(p.width, len([]rune(Printable(node))))
-		for _, m := range step.GetMilestones()[min(p.told[node], len(step.GetMilestones())):] {
-			all = append(all, Notice{At: begun.Add(milliseconds(m.GetAfterMilliseconds())), Subject: node, What: join(": ", m.GetName(), m.GetDetail())})
-		}
-		p.told[node] = len(step.GetMilestones())
-		is := join(": ", word(step.GetState(), "STEP_STATE_"), step.GetMessage())
-		if is != p.state[node] && (step.GetMessage() != "" || step.GetState() >= coordinatorv1.StepState_STEP_STATE_DONE) {
-			all = append(all, Notice{At: now, Subject: node, What: is, style: stepStyle(step.GetState())})
-		}
-		p.state[node] = is
-	}
-	return all
+// after is how long after the beginning of an operation, in a column of its own.
+func after(n uint64) cell {
+	return cell{text: fmt.Sprintf("%9s", "+"+Duration(milliseconds(n))), style: dim}
 }
 
-// Ended is the last line about an operation that was followed.
-func (s Screen) Ended(o *coordinatorv1.Operation) string {
-	text := fmt.Sprintf("%s %s", o.GetId(), operationLine(o))
-	if o.TookMilliseconds != nil {
-		text += ", after " + Duration(milliseconds(o.GetTookMilliseconds()))
-	}
-	return s.columns([][]cell{{{text: text, style: operationStyle(o.GetState())}}})
-}
-
-// Begun says what was begun and how to follow it.
+// Begun says what was begun and how to follow it; of what has ended already, how.
 func (s Screen) Begun(o *coordinatorv1.Operation) string {
 	if o.GetState() != coordinatorv1.OperationState_OPERATION_STATE_RUNNING {
 		return s.Ended(o)
 	}
-	return s.columns([][]cell{row(fmt.Sprintf("%s: %s has begun; follow it with: bramblectl operation %s --wait", o.GetId(), operationName(o), o.GetId()))})
+	return s.columns([][]cell{row(fmt.Sprintf("%s: %s has begun; bramblectl operation %s --wait follows it", o.GetId(), operationName(o), o.GetId()))})
 }
 
-// Events is a line for each, oldest first.
-func (s Screen) Events(all []*coordinatorv1.Event) string {
-	if len(all) == 0 {
-		return "nothing is remembered\n"
+// Ended is the last line about an operation.
+func (s Screen) Ended(o *coordinatorv1.Operation) string {
+	text := fmt.Sprintf("%s: %s %s", o.GetId(), operationName(o), standing(o))
+	if o.TookMilliseconds != nil {
+		text += ", after " + Duration(milliseconds(o.GetTookMilliseconds()))
 	}
-	rows := make([][]cell, len(all))
-	for i, e := range all {
-		at := s.Now.Add(-milliseconds(e.GetAgeMilliseconds()))
-		rows[i] = []cell{{text: s.clock(at), style: dim}, {text: orNone(e.GetSubject())}, {text: eventLine(e), style: eventStyle(e)}}
-	}
-	return s.columns(rows)
+	return s.columns([][]cell{{{text: text, style: operationStyle(o.GetState())}}})
 }

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
@@ -38,12 +39,14 @@ func (s Screen) Status(c *coordinatorv1.GetCaseResponse, nodes []*coordinatorv1.
 	return text + s.alarms(c.GetAlarms(), statusLines-strings.Count(text, "\n"))
 }
 
-// alarms are as many as fit, each with how long it has lasted.
+// alarms are as many as fit, those first that may cost a board or a file system, each with how long it has lasted.
 func (s Screen) alarms(all []*coordinatorv1.Alarm, lines int) string {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b *coordinatorv1.Alarm) int { return urgency(a.GetKind()) - urgency(b.GetKind()) })
 	for shown := min(len(all), lines); ; shown-- {
 		var rows [][]cell
 		for _, a := range all[:shown] {
-			rows = append(rows, []cell{{text: "  " + Duration(milliseconds(a.GetAgeMilliseconds()))}, {text: a.GetSubject(), style: red}, {text: about(a.GetSubject(), a.GetMessage())}})
+			rows = append(rows, s.alarm(a))
 		}
 		if rest := len(all) - shown; rest > 0 {
 			rows = append(rows, row(fmt.Sprintf("  and %d more: bramblectl status -o json", rest)))
@@ -54,30 +57,75 @@ func (s Screen) alarms(all []*coordinatorv1.Alarm, lines int) string {
 	}
 }
 
-// roll counts the nodes that are heard, and names the others and those in maintenance.
+// alarm is a row. Where there is little room its age is left out.
+func (s Screen) alarm(a *coordinatorv1.Alarm) []cell {
+	message := cell{text: about(a.GetSubject(), a.GetMessage())}
+	if s.narrow() {
+		return []cell{{text: " " + a.GetSubject(), style: red}, message}
+	}
+	return []cell{{text: "  " + Duration(milliseconds(a.GetAgeMilliseconds()))}, {text: a.GetSubject(), style: red}, message}
+}
+
+// urgency is 0 for what cannot wait for the morning.
+func urgency(k coordinatorv1.AlarmKind) int {
+	switch k {
+	case coordinatorv1.AlarmKind_ALARM_KIND_OVER_LIMIT, coordinatorv1.AlarmKind_ALARM_KIND_FAN_STALLED,
+		coordinatorv1.AlarmKind_ALARM_KIND_FAN_WRITE_FAILED, coordinatorv1.AlarmKind_ALARM_KIND_STUCK,
+		coordinatorv1.AlarmKind_ALARM_KIND_POWER_FAULT, coordinatorv1.AlarmKind_ALARM_KIND_RAIL_MOVED,
+		coordinatorv1.AlarmKind_ALARM_KIND_STORE:
+		return 0
+	}
+	return 1
+}
+
+// roll counts the nodes that are heard, and names those that are not as usual, the worst first.
 func roll(nodes []*coordinatorv1.Node) cell {
 	if len(nodes) == 0 {
 		return cell{text: "none is configured"}
 	}
 	heard := 0
-	var others []string
+	others := map[style][]string{}
 	for _, n := range nodes {
-		live := n.GetPresence() == coordinatorv1.Presence_PRESENCE_LIVE
-		if live {
+		if n.GetPresence() == coordinatorv1.Presence_PRESENCE_LIVE {
 			heard++
 		}
-		switch {
-		case n.GetMaintenance():
-			others = append(others, n.GetName()+" in maintenance")
-		case !live:
-			others = append(others, n.GetName()+" "+state(n).text)
+		if is := unusual(n); is.text != "" {
+			others[is.style] = append(others[is.style], n.GetName()+" "+is.text)
 		}
 	}
-	text := fmt.Sprintf("%d of %d live", heard, len(nodes))
-	if len(others) == 0 {
-		return cell{text: text}
+	is := cell{text: fmt.Sprintf("%d of %d live", heard, len(nodes))}
+	for _, level := range []style{red, yellow, plain} {
+		if is.style == plain && len(others[level]) > 0 {
+			is.style = level
+		}
 	}
-	return cell{text: text + ": " + few(others), style: yellow}
+	if all := slices.Concat(others[red], others[yellow], others[plain]); len(all) > 0 {
+		is.text += ": " + few(all)
+	}
+	return is
+}
+
+// unusual is how a node is, where it is not up; empty where it is.
+func unusual(n *coordinatorv1.Node) cell {
+	live := n.GetPresence() == coordinatorv1.Presence_PRESENCE_LIVE
+	power := n.GetPower()
+	switch power.GetState() {
+	case coordinatorv1.PowerState_POWER_STATE_UNSPECIFIED, coordinatorv1.PowerState_POWER_STATE_READY,
+		coordinatorv1.PowerState_POWER_STATE_MAINTENANCE, coordinatorv1.PowerState_POWER_STATE_UNKNOWN:
+	default:
+		if told(n) {
+			return cell{text: powerName(power), style: powerStyle(power.GetState())}
+		}
+	}
+	switch {
+	case n.GetMaintenance():
+		return cell{text: "in maintenance", style: yellow}
+	case !live:
+		is := state(n)
+		is.style = yellow
+		return is
+	}
+	return cell{}
 }
 
 // few names at most five things.
@@ -94,7 +142,7 @@ func hottest(nodes []*coordinatorv1.Node) cell {
 	var node *coordinatorv1.Node
 	var found *coordinatorv1.Measurement
 	for _, n := range nodes {
-		if n.GetPresence() == coordinatorv1.Presence_PRESENCE_UNREACHABLE {
+		if n.GetPresence() == coordinatorv1.Presence_PRESENCE_UNREACHABLE || off(n) {
 			continue
 		}
 		if m := worst(n); m != nil && (found == nil || nearer(m, found)) {
@@ -123,7 +171,7 @@ func raised(nodes []*coordinatorv1.Node) cell {
 	for _, n := range nodes {
 		for _, f := range n.GetThrottling().GetFlags() {
 			known = true
-			if f.GetActive() {
+			if f.GetActive() && !off(n) {
 				up = append(up, n.GetName()+" "+flagName(f.GetFlag()))
 			}
 		}

@@ -81,7 +81,7 @@ func about(subject, message string) string {
 	if !ok || subject == "" {
 		return message
 	}
-	for _, separator := range []string{": ", "/", " "} {
+	for _, separator := range []string{": ", "; ", "/", " "} {
 		if text, ok := strings.CutPrefix(rest, separator); ok {
 			return text
 		}

@@ -49,7 +49,8 @@ func (c *cli) root() *cobra.Command {
   bramblectl fan set 40% --for 10m`,
 		Long: `Show a case of boards, switch their power and steer its fans.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a promise forbids it, 4 cannot reach the coordinator.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because a promise forbids it, 4 cannot reach the coordinator.
+130 is Ctrl-C while it waited: what was begun goes on.`,
 	}
 	commandline.Prepare(root)
 	address := c.getenv("BRAMBLE_ADDRESS")

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
@@ -39,6 +41,7 @@ type connection struct {
 
 	mu      sync.Mutex
 	dialErr error
+	reached bool // a dial succeeded
 }
 
 // connect checks the address and prepares the client; the first request dials.
@@ -65,7 +68,7 @@ func (c *cli) connect() (*connection, error) {
 			conn, err := c.dial(ctx, network, target)
 			to.mu.Lock()
 			defer to.mu.Unlock()
-			to.dialErr = err
+			to.dialErr, to.reached = err, to.reached || err == nil
 			return conn, err
 		}),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -73,6 +76,9 @@ func (c *cli) connect() (*connection, error) {
 			MinConnectTimeout: 2 * c.timeout, // the request's own deadline comes first
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
+		// An operation may have nothing to say for minutes.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.WithUnaryInterceptor(ownWords),
 		grpc.WithUserAgent("bramblectl/"+daemon.Version()),
 	)
 	if err != nil {
@@ -80,6 +86,17 @@ func (c *cli) connect() (*connection, error) {
 	}
 	to.CoordinatorServiceClient = coordinatorv1.NewCoordinatorServiceClient(to.conn)
 	return to, nil
+}
+
+// ownWords marks what the coordinator itself says to be unavailable, such as its memory on disk: gRPC calls a broken line
+// the same, but there no header comes with it.
+func ownWords(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	var header, trailer metadata.MD
+	err := invoke(ctx, method, request, answer, conn, append(options, grpc.Header(&header), grpc.Trailer(&trailer))...)
+	if status.Code(err) == codes.Unavailable && header.Len()+trailer.Len() > 0 {
+		return &failure{exitRefused, fmt.Errorf("refused: %s", status.Convert(err).Message())}
+	}
+	return err
 }
 
 // parseAddress takes unix:///abs, unix:path and host:port.
@@ -123,6 +140,9 @@ func (c *cli) credentials(network string) (credentials.TransportCredentials, err
 
 // failed makes a request's error one that a person can act on.
 func (to *connection) failed(err error) error {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
 	if f, ok := answered(err); ok {
 		return f
 	}
@@ -173,6 +193,13 @@ func transportReason(err error) string {
 	return strings.TrimPrefix(text, "transport: ")
 }
 
+// dialled reports whether a request may have reached the coordinator.
+func (to *connection) dialled() bool {
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	return to.reached
+}
+
 // ask connects for one request and makes its error one that a person can act on.
 func (c *cli) ask(ctx context.Context, request func(context.Context, *connection) error) error {
 	to, err := c.connect()
@@ -187,7 +214,7 @@ func (c *cli) ask(ctx context.Context, request func(context.Context, *connection
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return errors.New("interrupted before the answer came")
+		return &failure{exitInterrupted, errors.New("interrupted before the answer came")}
 	}
 	return to.failed(err)
 }

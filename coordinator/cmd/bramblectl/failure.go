@@ -14,10 +14,11 @@ import (
 
 // The exit codes.
 const (
-	exitFailed  = 1
-	exitUsage   = 2
-	exitRefused = 3
-	exitReach   = 4
+	exitFailed      = 1
+	exitUsage       = 2
+	exitRefused     = 3
+	exitReach       = 4
+	exitInterrupted = 130 // as a shell says it of Ctrl-C
 )
 
 // failure is an error with the exit code that it deserves.
@@ -40,7 +41,7 @@ func exitCode(err error) int {
 // answered is a failure that the coordinator itself reported; ok is false where it did not get to.
 func answered(err error) (f *failure, ok bool) {
 	s := status.Convert(err)
-	told := errors.New(s.Message())
+	told := errors.New(strings.TrimPrefix(s.Message(), "refused: "))
 	switch s.Code() {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		return nil, false

@@ -26,6 +26,7 @@ type fake struct {
 	whole *coordinatorv1.WatchResponse
 	// next are what each stream sends after the whole case; a stream beyond the last one sends nothing more.
 	next []script
+	power
 }
 
 // script is the rest of a stream.
@@ -62,22 +63,11 @@ func newServer(f coordinatorv1.CoordinatorServiceServer, options ...grpc.ServerO
 	return s
 }
 
-// refusing is a coordinator that answers everything with one error.
-type refusing struct {
-	coordinatorv1.UnimplementedCoordinatorServiceServer
-	err error
-}
-
-func (r *refusing) GetCase(context.Context, *coordinatorv1.GetCaseRequest) (*coordinatorv1.GetCaseResponse, error) {
-	return nil, r.err
-}
-
-func (r *refusing) ListNodes(context.Context, *coordinatorv1.ListNodesRequest) (*coordinatorv1.ListNodesResponse, error) {
-	return nil, r.err
-}
-
-func (r *refusing) Watch(*coordinatorv1.WatchRequest, grpc.ServerStreamingServer[coordinatorv1.WatchResponse]) error {
-	return r.err
+// newRefusing is a coordinator that answers everything with one error.
+func newRefusing(err error) *grpc.Server {
+	return newServer(coordinatorv1.UnimplementedCoordinatorServiceServer{},
+		grpc.UnaryInterceptor(func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) { return nil, err }),
+		grpc.StreamInterceptor(func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error { return err }))
 }
 
 func (f *fake) GetCase(context.Context, *coordinatorv1.GetCaseRequest) (*coordinatorv1.GetCaseResponse, error) {
@@ -168,6 +158,7 @@ func (f *fake) Watch(_ *coordinatorv1.WatchRequest, stream grpc.ServerStreamingS
 		f.whole = rest.whole
 	}
 	first := proto.CloneOf(f.whole)
+	first.Events, first.Operations = nil, nil // those are remembered, and asked for
 	f.mu.Unlock()
 	if rest.refusal != nil {
 		return rest.refusal

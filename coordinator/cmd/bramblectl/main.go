@@ -2,7 +2,8 @@
 //
 // It is a plain client of the coordinator's API: it decides nothing, keeps nothing, and whatever it can do grpcurl can
 // do as well. A command prints its answer on standard output and at most one line on standard error, and its exit code
-// says how it went: 0 done, 1 failed, 2 wrong usage, 3 refused because a promise forbids it, 4 cannot reach.
+// says how it went: 0 done, 1 failed, 2 wrong usage, 3 refused because a promise forbids it, 4 cannot reach, 130 interrupted
+// while it waited: what was begun goes on.
 package main
 
 import (

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -26,12 +27,15 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 
 // TestScripts is the specification of the command, as scripts. In them:
 //
-//	serve CASE [STREAM]    a coordinator that tells testdata/case/CASE.json, and on a watch the lines of STREAM
+//	serve CASE [STREAM|- [OPERATION]]
+//	                       a coordinator that tells testdata/case/CASE.json, on a watch the lines of STREAM, and of what it
+//	                       is asked to do the lines of OPERATION, see power.play; asked.txt has what it was asked
 //	refuse CODE MESSAGE    a coordinator that answers everything so
 //	hang                   a coordinator that accepts and says nothing
 //	bramblectl ARG...      must end with 0
 //	exits CODE ARG...      bramblectl ARG... must end with CODE
-//	until TEXT ARG...      bramblectl ARG... with Ctrl-C as soon as it printed TEXT
+//	until TEXT ARG...      bramblectl ARG... with Ctrl-C as soon as it printed TEXT; must end with 0
+//	broken TEXT ARG...     the same, and must end with 130
 //
 // WIDTH is the terminal's width; without it the output is a pipe. It is always 14:32 on a Sunday.
 func TestScripts(t *testing.T) {
@@ -48,7 +52,8 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				expect(ts, code, args[1:])
 			},
-			"until": until,
+			"until":  func(ts *testscript.TestScript, _ bool, args []string) { until(ts, 0, args) },
+			"broken": func(ts *testscript.TestScript, _ bool, args []string) { until(ts, exitInterrupted, args) },
 		},
 	})
 }
@@ -75,12 +80,12 @@ func world(ts *testscript.TestScript, args []string, stdout io.Writer) process {
 	}
 }
 
-func until(ts *testscript.TestScript, _ bool, args []string) {
+func until(ts *testscript.TestScript, code int, args []string) {
 	ctx, interrupt := context.WithCancel(context.Background())
 	defer interrupt()
 	out := &lookout{to: ts.Stdout(), text: args[0], seen: interrupt}
-	if got := run(ctx, world(ts, args[1:], out)); got != 0 {
-		ts.Fatalf("bramblectl ended with %d after Ctrl-C, not 0", got)
+	if got := run(ctx, world(ts, args[1:], out)); got != code {
+		ts.Fatalf("bramblectl ended with %d after Ctrl-C, not %d", got, code)
 	}
 }
 
@@ -108,8 +113,8 @@ func listen(ts *testscript.TestScript) net.Listener {
 	return l
 }
 
-func serveFake(ts *testscript.TestScript, f coordinatorv1.CoordinatorServiceServer) {
-	l, s := listen(ts), newServer(f)
+func serveFake(ts *testscript.TestScript, s *grpc.Server) {
+	l := listen(ts)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	ts.Defer(func() {
@@ -121,7 +126,11 @@ func serveFake(ts *testscript.TestScript, f coordinatorv1.CoordinatorServiceServ
 func serve(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := tell(filepath.Join("testdata", "case", args[0]+".json"))
 	ts.Check(err)
-	if len(args) > 1 {
+	f.asked = filepath.Join(ts.Getenv("WORK"), "asked.txt")
+	if len(args) > 2 {
+		ts.Check(f.play(ts.ReadFile(args[2])))
+	}
+	if len(args) > 1 && args[1] != "-" {
 		var rest script
 		lines := bufio.NewScanner(strings.NewReader(ts.ReadFile(args[1])))
 		for lines.Scan() {
@@ -131,7 +140,7 @@ func serve(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		f.next = []script{rest}
 	}
-	serveFake(ts, f)
+	serveFake(ts, newServer(f))
 }
 
 func hang(ts *testscript.TestScript, _ bool, _ []string) {
@@ -145,5 +154,5 @@ func refuse(ts *testscript.TestScript, _ bool, args []string) {
 	if code == codes.OK {
 		ts.Check(errors.New("OK is no refusal"))
 	}
-	serveFake(ts, &refusing{err: status.Error(code, args[1])})
+	serveFake(ts, newRefusing(status.Error(code, args[1])))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +15,8 @@ import (
 func (c *cli) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Sum the case up: nodes, heat, fans, and what to do about alarms",
-		Long: `Sum the case up: nodes, heat, fans, and what to do about alarms.
+		Short: "Sum the case up: nodes, heat, fans, power, and what to do about alarms",
+		Long: `Sum the case up: nodes, heat, fans, power, and what to do about alarms.
 
 -o json prints the whole case as the API's Watch sends it first: "case" has fans and alarms, "nodes" every node.`,
 		Args: commandline.Takes(),
@@ -45,7 +46,7 @@ func (c *cli) wholeCase(ctx context.Context) (whole *coordinatorv1.WatchResponse
 func (c *cli) nodesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "nodes",
-		Short: "List the nodes: heat, flags, rail, and how well each is heard",
+		Short: "List the nodes: heat, power, flags, how well each is heard, and what is wrong",
 		Args:  commandline.Takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			answer, err := c.nodes(cmd.Context())
@@ -62,6 +63,8 @@ func (c *cli) nodeCommand() *cobra.Command {
 		Use:   "node NAME",
 		Short: "Show everything about one node: board, sensors, capabilities",
 		Args:  commandline.Takes("NAME"),
+
+		ValidArgsFunction: c.complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			answer, err := c.nodes(cmd.Context(), args[0])
 			if err != nil {
@@ -84,4 +87,19 @@ func (c *cli) nodes(ctx context.Context, names ...string) (answer *coordinatorv1
 		return err
 	})
 	return answer, err
+}
+
+// complete is the names of the nodes, for the shell.
+func (c *cli) complete(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	answer, err := c.nodes(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []cobra.Completion
+	for _, n := range answer.GetNodes() {
+		if !slices.Contains(args, n.GetName()) {
+			names = append(names, n.GetName())
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

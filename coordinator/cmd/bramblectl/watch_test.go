@@ -191,7 +191,7 @@ func TestNoAnswer(t *testing.T) {
 		stderr         string
 	}{
 		{time.Hour, 3 * time.Second, exitReach, "no answer within 3 s"},
-		{time.Second, time.Second, exitFailed, "interrupted before the answer came"},
+		{time.Second, time.Second, exitInterrupted, "interrupted before the answer came"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, interrupt := context.WithTimeout(t.Context(), c.patience)
