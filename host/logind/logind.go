@@ -5,9 +5,9 @@
 // InhibitDelayMaxSec, 5 s by default. The lock is taken again after a shutdown that was called off, and whenever logind
 // or the bus starts anew.
 //
-// Which kind of shutdown it is, logind tells beforehand from systemd 255 on (PrepareForShutdownWithMetadata). An older
-// one, such as Debian 12's, tells it only of a shutdown that was scheduled, as `shutdown +5` does. Of any other the kind
-// can be read from systemd's jobs a moment after the lock is let go; it is told then, in a second notice.
+// Which kind of shutdown it is, logind says with the notice from systemd 255 on (PrepareForShutdownWithMetadata), and an
+// older one, such as Debian 12's 252, in its property ScheduledShutdown, of a shutdown that is typed too. Where neither
+// tells, the kind can be read from systemd's jobs a moment after the lock is let go; it is told then, in a second notice.
 //
 // [Manager.PowerOff] and [Manager.Reboot] have no cancellation: logind knows none once it has accepted.
 //

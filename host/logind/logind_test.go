@@ -125,7 +125,7 @@ func (b *bus) letGo() {
 	}
 }
 
-// As Debian 12's systemd does it: nothing says the kind before the job is there, and that is after the lock is let go.
+// As an old systemd does it: nothing says the kind before the job is there, and that is after the lock is let go.
 func TestTypedShutdownIsToldBeforeItGoesOn(t *testing.T) {
 	b := newBus(t)
 	notices, _ := watched(t, b)
@@ -171,11 +171,15 @@ func TestNewerSystemdTellsTheKindAtOnce(t *testing.T) {
 
 func TestScheduledShutdownHasAKind(t *testing.T) {
 	for _, c := range []struct {
-		due  time.Duration
+		due  time.Time
 		want string
-	}{{-time.Second, "poweroff"}, {time.Hour, ""}} {
+	}{
+		{time.Unix(0, 0), "poweroff"}, // one that is typed, with systemd 252
+		{time.Now().Add(-time.Second), "poweroff"},
+		{time.Now().Add(time.Hour), ""},
+	} {
 		b := newBus(t)
-		b.set(func() { b.scheduled = []any{"poweroff", uint64(time.Now().Add(c.due).UnixMicro())} })
+		b.set(func() { b.scheduled = []any{"poweroff", uint64(c.due.UnixMicro())} })
 		notices, _ := watched(t, b)
 		b.called("CanPowerOff")
 		b.signal(logindsName, manager+"PrepareForShutdown", true)

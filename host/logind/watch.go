@@ -180,7 +180,8 @@ func (w *watcher) prepare(ctx context.Context, kind string) {
 	}
 }
 
-// scheduled is the kind of a scheduled shutdown that is due; "" if there is none.
+// scheduled is the kind of a scheduled shutdown that is due; "" if there is none. systemd 252 counts one that was asked for
+// at once as due since 1970.
 func (w *watcher) scheduled(ctx context.Context) string {
 	var plan struct {
 		Kind         string
