@@ -58,7 +58,8 @@ var more = []choice{
 			t.pass(70 * time.Millisecond)
 		}
 	}},
-	{"the coordinator stands still in a glitch", wired, (*trial).stall},
+	{"the coordinator stands still in a glitch", wired, func(t *trial) { t.stall(2*time.Second, settles/20) }},
+	{"an edge comes a second late", wired, func(t *trial) { t.late = true; t.stall(600*time.Millisecond, 600*time.Millisecond) }},
 	{"the rail cannot be written", func(t *trial) bool { return t.unwritten && running(t) }, func(t *trial) {
 		t.unwritten = false
 		t.step(RailWritten{Err: errBroken})
@@ -209,13 +210,14 @@ func (t *trial) glitch(width time.Duration) {
 	t.step(LineEdge{false, t.now})
 }
 
-// stall is a process that does not run for some seconds, in which the line has a glitch: timers come before edges.
-func (t *trial) stall() {
+// stall is a process that does not run while the line has a glitch: when it runs again, timers come before edges.
+func (t *trial) stall(first, then time.Duration) {
 	rise := t.now
 	t.step(LineEdge{true, rise})
+	t.pass(first)
 	for range 3 {
-		t.pass(2 * time.Second / 3)
 		t.step(Tick{})
+		t.pass(then)
 	}
 	t.step(LineEdge{false, rise.Add(100 * time.Millisecond)})
 }

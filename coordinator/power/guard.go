@@ -79,7 +79,7 @@ func (m *Machine) heardAfterLatch() bool {
 // newBoot says that the node runs in another boot than the one that was asked.
 func (m *Machine) newBoot() bool {
 	t := m.rec.Task
-	return t.Asked && m.isHeard() && m.rec.BootID != t.BootID
+	return (t.Kind == TaskStop || t.Kind == TaskReboot) && t.Asked && m.isHeard() && m.rec.BootID != t.BootID
 }
 
 func (m *Machine) restartedInstead() bool { return m.doing(TaskStop) && m.newBoot() }

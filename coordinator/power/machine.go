@@ -77,6 +77,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 		}
 		on = always
 	}
+	m.seeLow()
 	m.judgeAlarms()
 	m.persist()
 	return m.out

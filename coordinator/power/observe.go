@@ -134,7 +134,9 @@ func (m *Machine) observe() {
 	case Persisted:
 		m.stored = max(m.stored, min(ev.Number, m.number))
 	}
-	m.lookAtLine()
+	if l := &m.line; l.level == LevelHigh && !m.agent.alive && m.over(l.since, highFor) {
+		l.wasHigh = true
+	}
 }
 
 func (m *Machine) railSeen(ev RailSeen) {
@@ -210,14 +212,10 @@ func levelOf(high bool) Level {
 	return LevelLow
 }
 
-// lookAtLine keeps what the level means together with the agent's messages.
-func (m *Machine) lookAtLine() {
-	l := &m.line
-	if l.level == LevelHigh && !m.agent.alive && m.over(l.since, highFor) {
-		l.wasHigh = true
-	}
+// seeLow notes that the line is low while the agent is heard.
+func (m *Machine) seeLow() {
 	up := m.agent.alive && m.rec.BootID != "" && m.now.Sub(m.agent.spoke) < samplesFresh
-	if up && l.level == LevelLow && !m.rec.SeenLow && m.rec.Latch == nil {
+	if up && m.line.level == LevelLow && !m.rec.SeenLow && m.rec.Latch == nil {
 		m.rec.SeenLow, m.changed = true, true
 	}
 }

@@ -56,6 +56,14 @@ func (l Load) amperes() float64 {
 	return Amperes(l.State, l.BootPeakAmperes, l.MaximumAmperes)
 }
 
+// reserved is what a node may come to without a further decision: one that starts will be up.
+func (l Load) reserved() float64 {
+	if l.State == StateStarting || l.State == StateBooting {
+		return max(l.BootPeakAmperes, l.MaximumAmperes)
+	}
+	return l.amperes()
+}
+
 // Plan shares the supply between starts, and orders nodes. It is not safe for concurrent use.
 type Plan struct {
 	supply  Supply
@@ -102,7 +110,7 @@ func (p *Plan) Fits(loads []Load, starting []string) error {
 	sum, peak := p.supply.FixedAmperes, 0.0
 	terms := []string{fmt.Sprintf("fixed loads %.2f", sum)}
 	for _, l := range loads {
-		amperes, note := l.amperes(), ""
+		amperes, note := l.reserved(), ""
 		starts := slices.Contains(starting, l.Node)
 		if l.State == StateQueued || starts && amperes == 0 {
 			amperes, note = l.MaximumAmperes, " to start"
@@ -161,13 +169,25 @@ func (p *Plan) Grant(now time.Time, loads []Load, queued []string, underVoltage 
 			}
 			continue
 		}
-		if sum := p.Committed(loads) - loads[i].amperes() + loads[i].BootPeakAmperes; p.supply.LimitAmperes > 0 && sum > p.supply.LimitAmperes+slack {
-			return "", fmt.Sprintf("%s waits for the supply: with its boot peak it would carry %.2f A of %.2f A", name, sum, p.supply.LimitAmperes), time.Time{}
+		if sum := p.with(loads, name); p.supply.LimitAmperes > 0 && sum > p.supply.LimitAmperes+slack {
+			return "", fmt.Sprintf("%s waits for the supply: with it, it would carry %.2f A of %.2f A", name, sum, p.supply.LimitAmperes), time.Time{}
 		}
 		p.granted = now
 		return name, "", time.Time{}
 	}
 	return "", waiting, time.Time{}
+}
+
+// with is what the supply may come to when a node starts now.
+func (p *Plan) with(loads []Load, name string) float64 {
+	sum := p.supply.FixedAmperes
+	for _, l := range loads {
+		if l.Node == name {
+			l.State = StateStarting
+		}
+		sum += l.reserved()
+	}
+	return sum
 }
 
 // waitsFor is a node that must be ready before l starts; empty when none is missing.

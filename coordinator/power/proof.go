@@ -26,7 +26,7 @@ const (
 	helperHolds      = 500 * time.Millisecond
 	// settles is between the first look at a finished proof and its end: a process that stood still sees its timers before
 	// the edges that wait for it.
-	settles = 20 * time.Millisecond
+	settles = 100 * time.Millisecond
 )
 
 func (p *proof) edge(high bool, at time.Time) {

@@ -102,6 +102,9 @@ func (m *Machine) rebootInstead() {
 }
 
 func (m *Machine) markAccepted() {
+	if m.doing(TaskCut) {
+		return
+	}
 	m.rec.Task.Asked, m.rec.Task.Accepted, m.rec.Task.BootID, m.changed = true, true, m.rec.BootID, true
 }
 
