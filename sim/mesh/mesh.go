@@ -86,7 +86,8 @@ func New(cfg Config) (*Mesh, error) {
 // Coordinator is the mesh's coordinator, for what an embedding program would do with it.
 func (m *Mesh) Coordinator() *coordinator.Coordinator { return m.coordinator }
 
-// Run runs case, agents and coordinator until ctx ends or one of them fails, and joins them all. It may be called once.
+// Run runs case, agents and coordinator until ctx ends, the master has shut down or one of them fails, and joins them all.
+// It may be called once.
 func (m *Mesh) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,9 +110,25 @@ func (m *Mesh) Run(ctx context.Context) error {
 	for _, board := range m.cfg.Case.Boards() {
 		start(board.Name(), func(ctx context.Context) error { return m.attend(ctx, board) })
 	}
+	start("master", m.waitForHalt)
 	start("coordinator", m.coordinator.Run)
 	wg.Wait()
 	return errors.Join(failed...)
+}
+
+// waitForHalt returns when the master has halted, on which the coordinator runs: the first board, unless that has a rail.
+func (m *Mesh) waitForHalt(ctx context.Context) error {
+	master := m.cfg.Case.Boards()[0]
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for m.cfg.Case.Rail(master.Name()) != nil || master.State() != sim.StateHalted {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
 }
 
 // attend keeps the agent of one board: started when the board is up, ended when it goes down.

@@ -224,6 +224,38 @@ func TestMeshPower(t *testing.T) {
 	})
 }
 
+// TestMeshEndsWithItsMaster stops the case with the master last: the run ends by itself, all workers off and nothing lost.
+func TestMeshEndsWithItsMaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := sim.New(sim.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := mesh.New(mesh.Config{Case: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(15*time.Second, func() {
+			if _, err := m.Coordinator().StopCase(t.Context(), true); err != nil {
+				t.Error(err)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		if err := m.Run(ctx); err != nil || ctx.Err() != nil {
+			t.Errorf("the run: %v, %v", err, ctx.Err())
+		}
+		for _, b := range c.Boards()[1:] {
+			if b.Powered() {
+				t.Errorf("%s is %v", b.Name(), b.State())
+			}
+		}
+		if s := c.Boards()[0].State(); s != sim.StateHalted || c.LostFileSystems() != 0 {
+			t.Errorf("the master is %v; lost: %v", s, c.Losses())
+		}
+	})
+}
+
 // TestMeshSockets is the same over real sockets: every node is heard.
 func TestMeshSockets(t *testing.T) {
 	run(t, mesh.Sockets(t.TempDir()), func(_ *sim.Case, m *mesh.Mesh) {

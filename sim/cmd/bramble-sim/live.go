@@ -11,6 +11,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/bramblemesh/bramble/coordinator"
+	"github.com/bramblemesh/bramble/sim"
 	"github.com/bramblemesh/bramble/sim/mesh"
 )
 
@@ -56,6 +57,9 @@ func (p *plan) onTheClock(ctx context.Context, t terminal, kept coordinator.Stor
 		stop()
 	}
 	group.Wait()
+	if p.c.Boards()[0].State() == sim.StateHalted {
+		o.say(p.c.Boards()[0].Name(), "has shut down, and the coordinator with it: the case is off")
+	}
 	return o.finish(), errors.Join(err, runErr)
 }
 
