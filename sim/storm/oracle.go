@@ -3,6 +3,7 @@ package storm
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/bramblemesh/bramble/coordinator/core"
 	"github.com/bramblemesh/bramble/coordinator/power"
@@ -303,13 +304,13 @@ func (w *world) unended() string {
 		if o.State != core.OperationRunning {
 			continue
 		}
-		text := fmt.Sprintf("%s, %v", o.ID, o.Kind)
+		parts := []string{fmt.Sprintf("%s, %v", o.ID, o.Kind)}
 		for _, step := range o.Steps {
 			if step.State == core.StepWaiting || step.State == core.StepRunning {
-				text += fmt.Sprintf("; %s %v: %s", step.Node, step.State, step.Message)
+				parts = append(parts, fmt.Sprintf("%s %v: %s", step.Node, step.State, step.Message))
 			}
 		}
-		return text
+		return strings.Join(parts, "; ")
 	}
 	if open := w.open(); len(open) > 0 {
 		return open[0].String()
