@@ -72,6 +72,7 @@ func (w *world) overdue(b *board) bool {
 
 // edge is a rail's pin that moved by the coordinator's doing.
 func (w *world) edge(b *board, on bool) {
+	w.drain()
 	w.say("rail of %s: %v", b.name, on)
 	if w.disk.Damage() != "" {
 		w.violate("the rail of %s moved although nobody has acknowledged that the memory was damaged", b.name)
@@ -150,9 +151,7 @@ func (w *world) overdrawn() bool { return w.supply > 0 && w.committed() > w.supp
 
 // check holds the world against the promises.
 func (w *world) check() {
-	for e, more := w.events.Next(); more; e, more = w.events.Next() {
-		w.happened(e)
-	}
+	w.drain()
 	for _, b := range w.boards {
 		if !b.Silent() {
 			b.heard = w.c.Now()
@@ -174,6 +173,13 @@ func (w *world) check() {
 	if w.dirty && w.shell.Core() != nil && w.disk.Fails == nil {
 		w.dirty = false
 		w.follow()
+	}
+}
+
+// drain takes what has happened to the boards.
+func (w *world) drain() {
+	for e, more := w.events.Next(); more; e, more = w.events.Next() {
+		w.happened(e)
 	}
 }
 
