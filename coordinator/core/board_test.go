@@ -400,7 +400,7 @@ func (w *world) open(boot string) error {
 	for _, a := range w.agents {
 		a.open, a.hung, a.dial = false, false, 0
 	}
-	w.dead = false
+	w.dead, w.disk.refused = false, false // a new coordinator knows nothing of the last one's writes
 	w.step(core.Wake{})
 	w.lines()
 	return nil

@@ -73,8 +73,11 @@ func (s *storm) happen() {
 		s.step(core.ClearFault{Ticket: 1, Nodes: r.Nodes, By: "storm"})
 	case 17:
 		s.step(core.CancelOperation{Ticket: 1, ID: fmt.Sprintf("op-%d", s.random.IntN(30)), By: "storm"})
-	case 18:
-		a.stuck = []string{"", "", "high", "low"}[s.random.IntN(4)]
+	case 18: // a line that goes high and stays so just while its board hangs in its shutdown looks like any proof by a level
+		if a.state == boardUp {
+			a.stuck = []string{"", "", "high", "low"}[s.random.IntN(4)]
+			s.drive(a, false)
+		}
 	case 19: // a glitch of 1 to 100 ms
 		s.drive(a, !a.high)
 		s.later(time.Duration(1+s.random.IntN(100))*time.Millisecond, func() { s.drive(a, a.state == boardHalted && a.signal.Mechanism == power.MechanismHelper) })
