@@ -134,7 +134,10 @@ func (m *Machine) calledOff() {
 		m.want(DesiredOn)
 	}
 	m.why = "called off"
-	m.end(OutcomeCancelled, "called off before anything was done")
+	if reason := m.ev.(Cancel).Reason; reason != "" {
+		m.why += ": " + reason
+	}
+	m.end(OutcomeCancelled, m.why)
 }
 
 func (m *Machine) takeOut() {

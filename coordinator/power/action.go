@@ -41,7 +41,7 @@ type Changed struct {
 // Milestone is one thing that an operation reached on this node.
 type Milestone struct {
 	Operation string
-	// Name is a word or two: asked, accepted, announced, done signal, latched, cut, off, rail on, heard, ready.
+	// Name is a word or two: asked, accepted, announced, done signal, latched, cut, off, rail on, ready.
 	Name   string
 	Detail string
 	At     time.Time

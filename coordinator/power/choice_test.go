@@ -46,7 +46,7 @@ var choices = []choice{
 // more are for the long walks only.
 var more = []choice{
 	{"a person cuts it", running, func(t *trial) { t.request(Cut{t.name(), "it burns"}, "") }},
-	{"a person cancels", running, func(t *trial) { t.request(Cancel{t.m.Task().Operation}, "") }},
+	{"a person cancels", running, func(t *trial) { t.request(Cancel{Operation: t.m.Task().Operation}, "") }},
 	{"a person clears it", running, func(t *trial) { t.request(Clear{}, "") }},
 	{"maintenance begins", running, func(t *trial) { t.request(Maintain{true}, "") }},
 	{"maintenance ends", running, func(t *trial) { t.request(Maintain{false}, "") }},

@@ -30,9 +30,9 @@
 // edge that was on its way and falls into the time in which the level was to be held. The level need not last after it.
 //
 // A latch outlives its coordinator, not its master: after another boot of the master the worker may have lost its power
-// as well and be booting. A latch that is older than 30 s when a coordinator starts, or whose line is low again when a
-// person asks for the cut of a halted node much later, needs a whole boot deadline of silence, for somebody may have
-// pressed a button meanwhile.
+// as well and be booting. A latch that is older than 30 s when a coordinator starts, or whose cut was held back so long (by
+// the disk, by a person who had left it halted) that its line has let go, needs a whole boot deadline of silence, for
+// somebody may have pressed a button meanwhile.
 //
 // # Proof of off
 //
@@ -48,6 +48,14 @@
 // overlay) no pulse is possible. Then, and wherever else it is wanted, a power-off that somebody types on the node tests
 // it: it ends halted; when after the latch every other node with a line is heard, or is off with proof, the owner steps
 // [Witnessed], and the wiring is tested. The cut follows then as it does for any halted node.
+//
+// # What its owner does
+//
+// It steps RailSeen and LineSeen at once after New, RailSeen each second and after each RailWritten, LineEdge in the
+// kernel's order, and of a message of the agent first Heard, then Reported, then Announced. It answers each SwitchRail,
+// AskPowerOff, AskReboot and AskPulse once, with Unsure where it does not know. It steps Persisted when a record is on
+// disk, and after a crash it builds the machine from that one. It steps Grant and Proceed again for what a new machine
+// shows as queued or draining. Its time never goes back.
 //
 // # The table
 //
@@ -150,6 +158,7 @@
 //	draining, stopping, stuck, lost | | the proof is on disk, a stop wants the rail off | proven |
 //	draining, stopping, stuck, lost | | the proof is on disk | halted | end: halted, still powered
 //	stopping | | no rail, no line to wait for, silent for 10 s | halted | end: halted, still powered
+//	stopping | | stop deadline, still heard, and nobody said that it stays off | ready | forget the announcement
 //	stopping | | stop deadline, and nobody said that it stays off | lost |
 //	draining, stopping | | stop deadline | stuck | end: no proof in time
 //	proven | | the wiring is not tested | halted | end: failed

@@ -113,7 +113,11 @@ type Strayed struct {
 type Witnessed struct{}
 
 // Cancel calls the task of an operation off where that is safe.
-type Cancel struct{ Operation string }
+type Cancel struct {
+	Operation string
+	// Reason is why, in one line; empty when a person did not say.
+	Reason string
+}
 
 // Maintain takes the node out, or back.
 type Maintain struct{ On bool }

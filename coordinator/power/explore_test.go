@@ -1,6 +1,7 @@
 package power
 
 import (
+	"flag"
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
@@ -28,6 +29,11 @@ var (
 	wiredUp = Config{Node: "worker-2", Rail: RailLine, Line: true, TrustWiring: true, CutWhenHalted: true}
 )
 
+var (
+	depth = flag.Int("depth", 4, "how many events after each step of the story are explored in every order")
+	walks = flag.Uint64("walks", 1200, "how many random walks are taken")
+)
+
 // story is a stop and a start in which all goes well. Whatever else can happen is tried after each of its steps.
 var story = []string{
 	"a person wants it stopped", "the disk takes a record", "the disk takes a record", "its agent accepts", "the disk takes a record",
@@ -39,10 +45,6 @@ var story = []string{
 // TestEveryOrderOfEvents explores what can happen to a worker: after each step of the story every choice after every other,
 // to a depth. Trials that look the same from now on are followed once.
 func TestEveryOrderOfEvents(t *testing.T) {
-	depth := 5
-	if testing.Short() {
-		depth = 3
-	}
 	for _, c := range []struct {
 		name string
 		sig  Signal
@@ -53,7 +55,7 @@ func TestEveryOrderOfEvents(t *testing.T) {
 			seen, total := map[uint64]int{}, 0
 			first := begun(wiredUp, c.sig, c.wire)
 			for i := range len(story) + 1 {
-				states, wrong := explore(first, depth, seen)
+				states, wrong := explore(first, *depth, seen)
 				if wrong != nil {
 					t.Fatalf("%s\n%s", wrong.wrong, strings.Join(wrong.log, "\n"))
 				}
@@ -72,7 +74,7 @@ func TestEveryOrderOfEvents(t *testing.T) {
 			if c.wire == honest && first.m.State() != StateReady {
 				t.Errorf("the story ends in %v", first.m.State())
 			}
-			t.Logf("%d different states within %d events of each step of the story", total, depth)
+			t.Logf("%d different states within %d events of each step of the story", total, *depth)
 			if total < 5000 && c.wire == honest {
 				t.Errorf("only %d states: the exploration does not reach far", total)
 			}
@@ -175,10 +177,6 @@ func (t *trial) key() []byte {
 // TestLongWalks lets workers of every kind go through hundreds of random things each, and holds that no row of the table
 // is dead: together they take each of them.
 func TestLongWalks(t *testing.T) {
-	walks := uint64(2500)
-	if testing.Short() {
-		walks = 200
-	}
 	taken, rows := make([]int, len(table)), slices.Clone(table[:])
 	for i := range rows {
 		do := rows[i].do
@@ -190,7 +188,7 @@ func TestLongWalks(t *testing.T) {
 		}
 	}
 	ends := 0
-	for seed := range walks {
+	for seed := range *walks {
 		w := walk(seed, rows, false)
 		ends += len(w.over)
 		if w.wrong != "" {
@@ -199,11 +197,11 @@ func TestLongWalks(t *testing.T) {
 		}
 	}
 	for i, n := range taken {
-		if n == 0 && !testing.Short() {
+		if n == 0 {
 			t.Errorf("never taken: %q in %v", table[i].when, table[i].from)
 		}
 	}
-	t.Logf("%d walks, %d operations ended", walks, ends)
+	t.Logf("%d walks, %d operations ended", *walks, ends)
 }
 
 func tail(log []string, n int) string { return strings.Join(log[max(0, len(log)-n):], "\n") }
@@ -253,6 +251,8 @@ func walk(seed uint64, rows []row, trace bool) *trial {
 func (t *trial) goesOn(wait bool, die int) *choice {
 	name := "time passes"
 	switch {
+	case t.m == nil && die > 9 && t.disk != nil && t.disk.Latch != nil:
+		name = "the wiring is not trusted any more"
 	case t.m == nil && die < 3:
 		name = []string{"the master restarts", "the coordinator starts a minute later", "the wiring is not trusted any more"}[die]
 	case t.m == nil:

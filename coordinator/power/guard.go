@@ -254,6 +254,7 @@ func (m *Machine) stopOver() bool {
 func (m *Machine) stopUnclear() bool {
 	return m.rec.Announced == announcedUnclear && !m.doing(TaskStop) && m.stopOver()
 }
+func (m *Machine) stopNever() bool { return m.stopUnclear() && m.isHeard() }
 
 // The cut.
 

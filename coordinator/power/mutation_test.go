@@ -6,67 +6,68 @@ import (
 	"testing"
 )
 
-// TestABrokenGuardIsCaught breaks the table in the ways that others have broken theirs, and shows that the judge sees it.
-func TestABrokenGuardIsCaught(t *testing.T) {
-	find := func(rows []row, when string) *row {
-		t.Helper()
-		i := slices.IndexFunc(rows, func(r row) bool { return r.when == when })
-		if i < 0 {
-			t.Fatalf("no row says %q", when)
+// breakage is a way in which others have broken their tables, and the promise that the judge sees broken then.
+type breakage struct {
+	name, promise string
+	mutate        func(rows []row) []row
+}
+
+func find(rows []row, when string) *row {
+	return &rows[slices.IndexFunc(rows, func(r row) bool { return r.when == when })]
+}
+
+var breakages = []breakage{
+	{"a silent node counts as done", "promise 1", func(rows []row) []row {
+		r := find(rows, "proof of done")
+		r.holds = func(m *Machine) bool { return m.rec.Latch == nil && m.isSilent() && m.state == StateStopping }
+		return rows
+	}},
+	{"any high level is a proof", "promise 1", func(rows []row) []row {
+		r := find(rows, "proof of done")
+		r.holds = func(m *Machine) bool { return m.rec.Latch == nil && m.line.level == LevelHigh }
+		return rows
+	}},
+	{"cut without a latch, when the stop deadline is over", "promise 1", func(rows []row) []row {
+		r := find(rows, "cut_stuck_after is over")
+		r.holds = func(m *Machine) bool { return m.rec.Cut == "" && m.hasRail() }
+		return rows
+	}},
+	{"the cut does not wait for the disk", "promise 1", func(rows []row) []row {
+		find(rows, "the cut is on disk").holds = func(m *Machine) bool { return m.rec.Cut != "" }
+		return rows
+	}},
+	{"the latch does not wait for the disk", "", func(rows []row) []row {
+		// Not wrong by itself, for the cut waits as well: the judge must stay silent.
+		find(rows, "the proof is on disk, a stop wants the rail off").holds = func(m *Machine) bool {
+			return m.rec.Latch != nil && m.doing(TaskStop) && m.hasRail()
 		}
-		return &rows[i]
-	}
-	for _, c := range []struct {
-		name, promise string
-		mutate        func(rows []row) []row
-	}{
-		{"a silent node counts as done", "promise 1", func(rows []row) []row {
-			r := find(rows, "proof of done")
-			r.holds = func(m *Machine) bool { return m.rec.Latch == nil && m.isSilent() && m.state == StateStopping }
-			return rows
-		}},
-		{"any high level is a proof", "promise 1", func(rows []row) []row {
-			r := find(rows, "proof of done")
-			r.holds = func(m *Machine) bool { return m.rec.Latch == nil && m.line.level == LevelHigh }
-			return rows
-		}},
-		{"cut without a latch, when the stop deadline is over", "promise 1", func(rows []row) []row {
-			r := find(rows, "cut_stuck_after is over")
-			r.holds = func(m *Machine) bool { return m.rec.Cut == "" && m.hasRail() }
-			return rows
-		}},
-		{"the cut does not wait for the disk", "promise 1", func(rows []row) []row {
-			find(rows, "the cut is on disk").holds = func(m *Machine) bool { return m.rec.Cut != "" }
-			return rows
-		}},
-		{"the latch does not wait for the disk", "", func(rows []row) []row {
-			// Not wrong by itself, for the cut waits as well: the judge must stay silent.
-			find(rows, "the proof is on disk, a stop wants the rail off").holds = func(m *Machine) bool {
-				return m.rec.Latch != nil && m.doing(TaskStop) && m.hasRail()
-			}
-			return rows
-		}},
-		{"a node that is heard after its proof is cut all the same", "promise 1", func(rows []row) []row {
-			return slices.DeleteFunc(rows, func(r row) bool { return r.when == "heard after the proof" })
-		}},
-		{"the rail goes on without the disk", "promise 2", func(rows []row) []row {
-			find(rows, "the start is on disk, off for 5 s").holds = func(m *Machine) bool {
-				return m.unswitched() && m.doing(TaskStart) && m.over(m.rail.fall, minimumOff)
-			}
-			return rows
-		}},
-		{"a start that was kept is switched on at once", "promise 4", func(rows []row) []row {
-			r := find(rows, "rail off, line not high, silent; a start is kept")
-			r.to, r.do = StateStarting, (*Machine).begin
-			return rows
-		}},
-		{"a new coordinator forgets what it was told", "promise 5", func(rows []row) []row {
-			r := find(rows, "maintenance")
-			r.holds = func(m *Machine) bool { return m.rec.Task.Kind != TaskNone }
-			r.to, r.do = StateStarting, func(m *Machine) { m.rec.Task, m.changed = Task{}, true }
-			return rows
-		}},
-	} {
+		return rows
+	}},
+	{"a node that is heard after its proof is cut all the same", "promise 1", func(rows []row) []row {
+		return slices.DeleteFunc(rows, func(r row) bool { return r.when == "heard after the proof" })
+	}},
+	{"the rail goes on without the disk", "promise 2", func(rows []row) []row {
+		find(rows, "the start is on disk, off for 5 s").holds = func(m *Machine) bool {
+			return m.unswitched() && m.doing(TaskStart) && m.over(m.rail.fall, minimumOff)
+		}
+		return rows
+	}},
+	{"a start that was kept is switched on at once", "promise 4", func(rows []row) []row {
+		r := find(rows, "rail off, line not high, silent; a start is kept")
+		r.to, r.do = StateStarting, (*Machine).begin
+		return rows
+	}},
+	{"a new coordinator forgets what it was told", "promise 5", func(rows []row) []row {
+		r := find(rows, "maintenance")
+		r.holds = func(m *Machine) bool { return m.rec.Task.Kind != TaskNone }
+		r.to, r.do = StateStarting, func(m *Machine) { m.rec.Task, m.changed = Task{}, true }
+		return rows
+	}},
+}
+
+// TestABrokenGuardIsCaught breaks one row of the table at a time, and shows that the judge sees it.
+func TestABrokenGuardIsCaught(t *testing.T) {
+	for _, c := range breakages {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			rows := c.mutate(slices.Clone(table[:]))

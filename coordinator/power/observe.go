@@ -146,7 +146,10 @@ func (m *Machine) railSeen(ev RailSeen) {
 	}
 	switch {
 	case errors.Is(ev.Err, errors.ErrUnsupported):
-		r.err, r.seen, r.took = nil, r.want, true // a switch that cannot be read is what was written last
+		if r.want == feedUnknown {
+			r.want, r.fall = m.remembered(), m.now
+		}
+		r.err, r.seen, r.took = nil, r.want, r.failed == nil // a switch that cannot be read is what was written last
 		return
 	case ev.Err != nil:
 		r.err, r.seen, r.contrary = ev.Err, feedUnknown, 0
@@ -164,6 +167,12 @@ func (m *Machine) railSeen(ev RailSeen) {
 	} else {
 		r.contrary++
 	}
+}
+
+// remembered is what was written last to a rail that cannot be read, by the record: off when nothing was wanted after an
+// end that was proved.
+func (m *Machine) remembered() feed {
+	return feedOf(m.rec.Desired != DesiredOff || m.rec.BootID != "" || m.rec.Task.Kind != TaskNone)
 }
 
 // watches says that the machine takes the rail for what it reads.
@@ -255,7 +264,7 @@ func (m *Machine) announced(ev Announced) {
 	case AnnouncedCancelled:
 		kind = AnnouncedUnspecified
 	}
-	if kind == m.rec.Announced {
+	if kind == m.rec.Announced || kind == announcedUnclear && m.rec.Announced != AnnouncedUnspecified {
 		return
 	}
 	if m.rec.Announced == AnnouncedUnspecified && !m.rec.Task.Asked {

@@ -202,6 +202,7 @@ var table = [...]row{
 	{latchable, always, "the proof is on disk, a stop wants the rail off", (*Machine).latchForStop, StateProven, "", (*Machine).proven},
 	{latchable, always, "the proof is on disk", (*Machine).latchOnDisk, StateHalted, "end: halted, still powered", (*Machine).halt},
 	{in(StateStopping), always, "no rail, no line to wait for, silent for 10 s", (*Machine).silentEnough, StateHalted, "end: halted, still powered", (*Machine).halt},
+	{in(StateStopping), always, "stop deadline, still heard, and nobody said that it stays off", (*Machine).stopNever, StateReady, "forget the announcement", (*Machine).forgetAnnounced},
 	{in(StateStopping), always, "stop deadline, and nobody said that it stays off", (*Machine).stopUnclear, StateLost, "", (*Machine).beginStage},
 	{in(StateStopping, StateDraining), always, "stop deadline", (*Machine).stopOver, StateStuck, "end: no proof in time", (*Machine).stick},
 

@@ -88,6 +88,10 @@ func (m *Machine) offInstead() {
 
 func (m *Machine) failReboot() {
 	m.fail("it was to restart and is still up in the same boot")
+	m.forgetAnnounced()
+}
+
+func (m *Machine) forgetAnnounced() {
 	m.rec.Announced, m.changed = AnnouncedUnspecified, true
 	m.up()
 }

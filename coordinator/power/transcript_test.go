@@ -57,16 +57,18 @@ type stage struct {
 	now time.Time
 	out strings.Builder
 
-	disk     Record
-	up       bool
-	boot     int
-	rail     bool
-	low      bool
-	stuck    bool // the rail does not move
-	pulledUp bool // the line does not fall when the rail does
-	full     bool // the disk takes nothing
-	waiting  []Persist
-	rebooted int // boots of the master
+	disk       Record
+	up         bool
+	boot       int
+	rail       bool
+	low        bool
+	stuck      bool // the rail does not move
+	pulledUp   bool // the line does not fall when the rail does
+	refuses    bool // a write of the rail fails
+	unreadable bool // the rail
+	full       bool // the disk takes nothing
+	waiting    []Persist
+	rebooted   int // boots of the master
 }
 
 func (s *stage) say(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
@@ -99,8 +101,12 @@ func (s *stage) act(a Action) {
 				s.up = false
 			}
 		}
-		s.step(RailWritten{On: a.On})
-		s.step(RailSeen{On: s.rail})
+		written := RailWritten{On: a.On}
+		if s.refuses {
+			written.Err = errors.New("exit status 1")
+		}
+		s.step(written)
+		s.readRail()
 		if !s.rail && !s.low && !s.pulledUp {
 			s.low = true
 			s.step(LineEdge{false, s.now})
@@ -164,7 +170,7 @@ func (s *stage) command(words []string) {
 	case "test":
 		ask(Test{args[0]})
 	case "cancel":
-		ask(Cancel{args[0]})
+		ask(Cancel{Operation: args[0]})
 	case "maintain":
 		ask(Maintain{args[0] == "on"})
 	case "clear":
@@ -210,6 +216,8 @@ func (s *stage) wires(command string, args, words []string) {
 		switch args[0] {
 		case "stuck":
 			s.stuck = true
+		case "refuses":
+			s.stuck, s.refuses = true, true
 		case "free":
 			s.stuck = false
 		default:
@@ -253,6 +261,8 @@ func (s *stage) worker(words []string) {
 			s.cfg.Rail = RailNone
 		case "command-rail":
 			s.cfg.Rail = RailCommand
+		case "unreadable":
+			s.unreadable = true
 		case "master":
 			s.cfg.Master = true
 		case "rail":
@@ -283,8 +293,16 @@ func (s *stage) coordinator(words []string) {
 		s.rebooted++
 	}
 	s.m = New(s.cfg, kept, s.now, Instant{fmt.Sprint("master-", s.rebooted), time.Minute + s.now.Sub(epoch)})
-	s.step(RailSeen{On: s.rail})
+	s.readRail()
 	s.step(LineSeen{High: !s.low})
+}
+
+func (s *stage) readRail() {
+	if s.unreadable {
+		s.step(RailSeen{Err: errors.ErrUnsupported})
+		return
+	}
+	s.step(RailSeen{On: s.rail})
 }
 
 func (s *stage) speak() {
@@ -303,7 +321,7 @@ func (s *stage) run(d time.Duration) {
 		s.now = time.Unix(0, next)
 		if !s.now.Before(second) {
 			second = second.Add(time.Second)
-			s.step(RailSeen{On: s.rail})
+			s.readRail()
 			if s.up {
 				s.speak()
 			}
