@@ -19,6 +19,7 @@ type board struct {
 
 	starting bool          // its rail rose, and it is not up yet
 	down     bool          // its system began a power-off since it last got power
+	downAt   time.Duration // when
 	heard    time.Duration // when its agent last could speak
 	plugged  time.Duration // when somebody pulled its plug last, and put it back
 	outage   int           // the master's boot in which it was switched on by itself

@@ -47,7 +47,10 @@ func (w *world) hear(r core.Report) {
 }
 
 // mayCut is asked before a pin falls: what is then lost is judged by why.
-func (w *world) mayCut(b *board) { b.force, b.overdue = w.forced(b), w.overdue(b) }
+func (w *world) mayCut(b *board) {
+	w.drain()
+	b.force, b.overdue = w.forced(b), w.overdue(b)
+}
 
 // forced is what somebody has asked for that allows one cut without proof, or nil.
 func (w *world) forced(b *board) *wish {
@@ -65,7 +68,13 @@ func (w *world) overdue(b *board) bool {
 	if p.FenceLostAfter > 0 && w.c.Now()-b.heard >= p.FenceLostAfter {
 		return true
 	}
-	return p.CutStuckAfter > 0 && slices.ContainsFunc(w.wishes, func(k *wish) bool {
+	if p.CutStuckAfter == 0 {
+		return false
+	}
+	if b.down && w.c.Now()-b.downAt >= p.CutStuckAfter {
+		return true
+	}
+	return slices.ContainsFunc(w.wishes, func(k *wish) bool {
 		return !k.refused && !k.excused && k.covers(b) && k.stops() && w.c.Now()-k.begun >= p.CutStuckAfter
 	})
 }
@@ -201,7 +210,7 @@ func (w *world) happened(e sim.Event) {
 	}
 	switch e.Kind {
 	case sim.EventPowerOff, sim.EventUnannounced:
-		b.down = true
+		b.down, b.downAt = true, e.At
 	case sim.EventCancelled, sim.EventReady, sim.EventRailOn, sim.EventBoot:
 		b.down = false
 	}

@@ -146,6 +146,7 @@ func (w *world) request(r core.Request) *wish {
 
 // put asks for what is wished, perhaps not for the first time.
 func (w *world) put(k *wish) {
+	k.refused = false // as far as anyone knows, from here on
 	a, err := w.shell.Ask(func(ticket uint64) core.Event {
 		r := k.request
 		r.Ticket = ticket
