@@ -126,8 +126,8 @@ func (c *Core) identify(n *node, m *Message) bool {
 	before, now := n.info.BootID, m.Info.BootID
 	if before != now || len(m.Notices) == 0 {
 		// What was announced has been carried out, or was called off while nobody heard.
-		if before == now && n.announced != ShutdownUnspecified {
-			c.tell(n, power.Announced{Kind: power.AnnouncedCancelled, At: c.now})
+		if r := n.machine.Record(); r.BootID == now && r.Announced != power.AnnouncedUnspecified && len(m.Notices) == 0 {
+			c.tell(n, power.Announced{Kind: power.AnnouncedCancelled, At: c.now}) // perhaps to another coordinator than this one
 		}
 		n.announced, n.booting = ShutdownUnspecified, time.Time{}
 	}

@@ -122,8 +122,11 @@ func (c *Core) viewOperation(o *operation) OperationView {
 		ID: o.id, Kind: o.Kind, State: o.State, Steps: make([]StepView, len(o.Steps)), RequestedBy: o.By, Reason: o.Reason, Forced: o.Forced,
 		RequestID: o.RequestID, Begun: c.time(o.Begun), Ended: c.time(o.Ended), Message: o.Message, Revision: o.revision,
 	}
-	if o.State == OperationRunning {
+	switch {
+	case o.State == OperationRunning:
 		v.Message = o.progress()
+	case !c.usable() && (o.dirty || o.flying):
+		v.Message += "; that it ended is not on disk yet: if the coordinator ends before, it goes on after its restart"
 	}
 	for i, s := range o.Steps {
 		v.Steps[i] = StepView{Node: s.Node, State: s.State, Message: s.Message, Milestones: make([]MilestoneView, len(s.Milestones))}

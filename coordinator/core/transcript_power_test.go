@@ -14,7 +14,7 @@ func (s *stage) powerCommand(word string) func(args []string) {
 	return map[string]func(args []string){
 		"supply": s.supply, "outage": func(args []string) { s.cfg.AfterOutage = args[0] }, "parallel": func(args []string) { s.cfg.Parallel = int(s.number(args[0])) },
 		"board": s.board, "remember": s.remember, "ask": s.ask, "cancel": s.cancel, "maintain": s.maintain, "clear": s.clear, "acknowledge": s.acknowledge,
-		"type": s.typed, "fault": s.fault, "swap": s.swap, "disk": s.diskCommand, "restart": s.restart, "tell": s.tell, "feed": s.feed, "remove": s.remove, "mains": s.mains,
+		"type": s.typed, "fault": s.fault, "swap": s.swap, "disk": s.diskCommand, "restart": s.restart, "tell": s.tell, "feed": s.feed, "remove": s.remove, "mains": s.mains, "forget": s.forget,
 	}[word]
 }
 
@@ -218,6 +218,9 @@ func (s *stage) restart(args []string) {
 		s.t.Fatal(err)
 	}
 }
+
+// forget NAME calls off what its system had announced, and nobody hears of it.
+func (s *stage) forget(args []string) { s.w.agent(args[0]).announced = core.ShutdownUnspecified }
 
 // mains takes the power from everything, the master included.
 func (s *stage) mains([]string) {
