@@ -20,6 +20,7 @@ const patience = 4 * time.Minute
 type rig struct {
 	*Case
 	begun time.Time
+	meant map[time.Time]bool // the times of cuts that were to hurt
 }
 
 // start runs a case for the length of the test. It leaves the record of wires and cuts in the test's log.
@@ -30,7 +31,7 @@ func start(t *testing.T, config Config) rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rig{c, time.Now()}
+	r := rig{c, time.Now(), map[time.Time]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
