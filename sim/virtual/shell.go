@@ -107,16 +107,27 @@ func (s *Shell) Restart() error {
 	}
 	s.replies = make(map[uint64]reply)
 	for _, n := range s.nodes {
-		for _, edge := range n.kept {
-			s.step(edge)
-		}
-		n.kept = nil
-		if n.line != nil {
-			s.step(core.LineObserved{Node: n.name, High: n.line.High(), At: s.Now()})
-		}
+		s.watch(n)
 	}
 	s.tick()
 	return nil
+}
+
+// watch begins the watch of a node's line: with its level, or with the level before the edges that the kernel kept.
+func (s *Shell) watch(n *node) {
+	if n.line == nil {
+		return
+	}
+	kept := n.kept
+	n.kept = nil
+	high := n.line.High()
+	if len(kept) > 0 {
+		high = !kept[0].High
+	}
+	s.step(core.LineObserved{Node: n.name, High: high, At: s.Now()})
+	for _, edge := range kept {
+		s.step(edge)
+	}
 }
 
 // NewBoot gives the master a new boot: what the coordinator kept of times does not count from there on. It takes the
