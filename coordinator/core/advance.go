@@ -155,12 +155,25 @@ func (c *Core) enter(o *operation, s *step) {
 
 // proceed opens the gates of a step that waits for them: there are none yet.
 func (c *Core) proceed(o *operation, s *step) {
-	if s.node.cfg.Power.Master {
+	switch task := s.node.machine.Task(); {
+	case s.node.cfg.Power.Master:
 		c.stopMaster(o, s)
-	} else if !s.proceeded && s.node.machine.State() == power.StateDraining && s.node.machine.Task().Operation == o.id {
+	case task.Kind == power.TaskNone || task.Operation != o.id:
+		c.interrupted(o, s)
+	case !s.proceeded && s.node.machine.State() == power.StateDraining:
 		s.proceeded = true
 		c.tell(s.node, power.Proceed{})
 	}
+}
+
+// interrupted brings a step on whose machine does not have its task: it was just ending, or has just not begun.
+func (c *Core) interrupted(o *operation, s *step) {
+	if !s.again && (s.Task == power.TaskStart || s.Task == power.TaskStop) {
+		s.State, s.again = StepWaiting, true // if it was done, it is found done
+		c.changing(o)
+		return
+	}
+	c.finish(o, s, StepFailed, "interrupted while it ended: look, and ask again if needed")
 }
 
 // milestone takes what a machine says that an operation has reached.

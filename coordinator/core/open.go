@@ -156,12 +156,8 @@ func (c *Core) resume(o *operation, records map[string]*power.Record, booted boo
 				c.changing(o)
 			} // else it is asked again: its agent does nothing twice
 		case record != nil && record.Task.Operation == o.id && record.Task.Kind != power.TaskNone:
-		case s.Task == power.TaskStart || s.Task == power.TaskStop:
-			s.State = StepWaiting // if it was done, it is found done
-			c.changing(o)
 		default:
-			s.State, s.Message = StepFailed, "interrupted while it ended: look, and ask again if needed"
-			c.changing(o)
+			c.interrupted(o, s)
 		}
 	}
 }

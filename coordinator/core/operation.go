@@ -49,6 +49,7 @@ type step struct {
 	node      *node     // nil when it is no longer in the configuration
 	queued    time.Time // since when it waits for the supply; zero when it does not
 	proceeded bool      // the machine was told that all gates are open
+	again     bool      // it was begun anew, since nobody knew how it had ended
 }
 
 type milestone struct {
