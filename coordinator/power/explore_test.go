@@ -30,8 +30,8 @@ var (
 )
 
 var (
-	depth = flag.Int("depth", 4, "how many events after each step of the story are explored in every order")
-	walks = flag.Uint64("walks", 1200, "how many random walks are taken")
+	depth = flag.Int("depth", usualDepth, "how many events after each step of the story are explored in every order")
+	walks = flag.Uint64("walks", usualWalks, "how many random walks are taken")
 )
 
 // story is a stop and a start in which all goes well. Whatever else can happen is tried after each of its steps.
@@ -75,7 +75,7 @@ func TestEveryOrderOfEvents(t *testing.T) {
 				t.Errorf("the story ends in %v", first.m.State())
 			}
 			t.Logf("%d different states within %d events of each step of the story", total, *depth)
-			if total < 5000 && c.wire == honest {
+			if *depth >= 4 && total < 5000 && c.wire == honest {
 				t.Errorf("only %d states: the exploration does not reach far", total)
 			}
 		})
@@ -197,7 +197,7 @@ func TestLongWalks(t *testing.T) {
 		}
 	}
 	for i, n := range taken {
-		if n == 0 {
+		if n == 0 && *walks >= 1200 {
 			t.Errorf("never taken: %q in %v", table[i].when, table[i].from)
 		}
 	}

@@ -120,7 +120,7 @@ func remove(names []string, name string) []string {
 // TestTheLimitIsNeverExceeded starts nodes of random sizes in random orders, and lets others stop and sag meanwhile.
 func TestTheLimitIsNeverExceeded(t *testing.T) {
 	granted := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		p := NewPlan(Supply{LimitAmperes: 4 + 6*r.Float64(), FixedAmperes: 2})
 		var loads []Load
@@ -162,7 +162,7 @@ func TestTheLimitIsNeverExceeded(t *testing.T) {
 			}
 		}
 	}
-	if granted < 1000 {
+	if granted < 500 {
 		t.Errorf("only %d grants", granted)
 	}
 }

@@ -79,13 +79,14 @@ type trial struct {
 	wrong     string // the promise that was broken
 	log       []string
 	trace     bool
-	badRail   bool // it does not take what is written
+	ahead     *Machine // to look ahead, one for all clones
+	badRail   bool     // it does not take what is written
 }
 
 var epoch = time.Unix(1e9, 0)
 
 func newTrial(cfg Config, sig Signal, w wire) *trial {
-	t := &trial{cfg: cfg, rows: table[:], sig: sig, wire: w, now: epoch, phase: up, boots: 1, agent: true, rail: true, silent: epoch}
+	t := &trial{ahead: new(Machine), cfg: cfg, rows: table[:], sig: sig, wire: w, now: epoch, phase: up, boots: 1, agent: true, rail: true, silent: epoch}
 	t.line = t.level()
 	return t
 }
@@ -120,11 +121,14 @@ func (t *trial) step(ev Event) {
 		return
 	}
 	refused := refuses(ev) && t.m.May(ev) != nil
-	actions := slices.Clone(t.m.Step(t.now, ev))
+	actions := t.m.Step(t.now, ev)
+	if len(actions) > 0 {
+		actions = slices.Clone(actions)
+	}
 	if t.trace {
 		t.log = append(t.log, fmt.Sprintf("   %8.3f %T%+v: %v", t.now.Sub(epoch).Seconds(), ev, ev, t.m.Explain()))
 	}
-	if !refused && t.m.clone().advance(always) {
+	if *t.ahead = *t.m; !refused && t.ahead.advance(always) {
 		t.broken("a transition is left after %T in %v", ev, t.m.State())
 	}
 	for _, a := range actions {

@@ -1,0 +1,8 @@
+//go:build !race
+
+package power
+
+const (
+	usualDepth = 4
+	usualWalks = 1200
+)
