@@ -1,21 +1,26 @@
 package screen
 
 import (
+	"fmt"
 	"strings"
 
 	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
 
-// Events is a line for each, oldest first.
-func (s Screen) Events(all []*coordinatorv1.Event) string {
+// Events is a line for each, oldest first. Subjects are padded to the longest so far, which is kept in width.
+func (s Screen) Events(all []*coordinatorv1.Event, width *int) string {
 	if len(all) == 0 {
 		return "nothing is remembered\n"
+	}
+	for _, e := range all {
+		*width = max(*width, len([]rune(Printable(eventSubject(e)))))
 	}
 	rows := make([][]cell, len(all))
 	for i, e := range all {
 		at := s.Now.Add(-milliseconds(e.GetAgeMilliseconds()))
-		rows[i] = []cell{{text: s.clock(at), style: dim}, {text: orNone(eventSubject(e))}, {text: eventLine(e), style: eventStyle(e)}}
+		subject := fmt.Sprintf("%-*s", *width, orNone(Printable(eventSubject(e))))
+		rows[i] = []cell{{text: s.clock(at), style: dim}, {text: subject}, {text: eventLine(e), style: eventStyle(e)}}
 	}
 	return s.columns(rows)
 }
@@ -39,10 +44,28 @@ func eventLine(e *coordinatorv1.Event) string {
 	case message == "":
 		return join(" ", word(e.GetKind(), "EVENT_KIND_"), flagWord(e.GetFlag()))
 	}
-	if what, rest, ok := strings.Cut(message, ") "); ok && e.GetSubject() == "" && strings.HasPrefix(what, "(") {
-		return what[1:] + " " + rest
+	if kind, rest, ok := kindOf(e); ok {
+		return kind + " " + rest
 	}
 	return message
+}
+
+// kindOf splits what is said of an operation as a whole: "op-1 (power off) begins for root".
+func kindOf(e *coordinatorv1.Event) (kind, rest string, ok bool) {
+	if e.GetSubject() != "" {
+		return "", "", false
+	}
+	kind, rest, ok = strings.Cut(about(e.GetOperationId(), e.GetMessage()), ") ")
+	return strings.TrimPrefix(kind, "("), rest, ok && strings.HasPrefix(kind, "(")
+}
+
+// named is the line of an event with the operation's whole name in it, which says whom it is about.
+func named(line string, e *coordinatorv1.Event, name string) string {
+	kind, rest, ok := kindOf(e)
+	if !ok || name == "" {
+		return line
+	}
+	return name + " " + strings.TrimSuffix(rest, ":"+strings.TrimPrefix(name, kind))
 }
 
 func flagWord(f agentv1.Flag) string {
@@ -129,8 +152,7 @@ func isLive(m *coordinatorv1.WatchResponse, name string) bool {
 
 // expected reports whether a node is silent because of what its power does.
 func expected(n *coordinatorv1.Node) bool {
-	p := n.GetPower().GetState()
-	return n.GetPresence() != coordinatorv1.Presence_PRESENCE_LIVE && (goesOrGone(p) || p == coordinatorv1.PowerState_POWER_STATE_STARTING)
+	return n.GetPresence() != coordinatorv1.Presence_PRESENCE_LIVE && goesOrGone(n.GetPower().GetState())
 }
 
 // again reports whether the event at i of a message says only what another says too. milestone is the last one of its node.

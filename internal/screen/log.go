@@ -37,7 +37,7 @@ type Log struct {
 	nodes      map[string]*coordinatorv1.Node
 	fans       map[string]*coordinatorv1.Fan // as last told
 	alarms     map[alarmKey]bool
-	operations map[string]bool   // those that run
+	operations map[string]string // what those do that run
 	milestones map[string]string // the last one of each node
 	width      int
 }
@@ -91,10 +91,10 @@ func (l *Log) remember(m *coordinatorv1.WatchResponse) {
 	l.nodes = map[string]*coordinatorv1.Node{}
 	l.fans = map[string]*coordinatorv1.Fan{}
 	l.alarms = map[alarmKey]bool{}
-	l.operations = map[string]bool{}
+	l.operations = map[string]string{}
 	l.milestones = map[string]string{}
 	for _, o := range m.GetCase().GetOperations() {
-		l.operations[l.subject(o.GetId())] = true
+		l.operations[l.subject(o.GetId())] = operationName(o)
 	}
 	for _, n := range m.GetNodes() {
 		l.nodes[l.subject(n.GetName())] = n
@@ -143,12 +143,12 @@ func (l *Log) catchUp(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 		}
 	}
 	for _, o := range m.GetCase().GetOperations() {
-		if !before.operations[o.GetId()] {
+		if before.operations[o.GetId()] == "" {
 			tell(o.GetId(), operationName(o)+": "+standing(o), plain)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(before.operations)) {
-		if !l.operations[id] {
+		if l.operations[id] == "" {
 			tell(id, "ended; bramblectl operation "+id+" says how", plain)
 		}
 	}
@@ -223,13 +223,16 @@ func quiet(old, n *coordinatorv1.Node, tell func(subject, what string, style sty
 func (l *Log) follow(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 	var told []Notice
 	said := hear(m)
+	for _, o := range m.GetOperations() {
+		l.operations[o.GetId()] = operationName(o)
+	}
 	for i, e := range m.GetEvents() {
 		if name := milestone(e); name != "" {
 			l.milestones[e.GetSubject()] = name
 		}
 		if !said.again(m, i, l.milestones[e.GetSubject()]) {
 			at := now.Add(-milliseconds(e.GetAgeMilliseconds()))
-			told = append(told, Notice{At: at, Subject: l.subject(eventSubject(e)), What: eventLine(e), style: eventStyle(e)})
+			told = append(told, Notice{At: at, Subject: l.subject(eventSubject(e)), What: named(eventLine(e), e, l.operations[e.GetOperationId()]), style: eventStyle(e)})
 		}
 		switch key := (alarmKey{e.GetAlarm(), e.GetSubject(), e.GetSensor()}); e.GetKind() {
 		case coordinatorv1.EventKind_EVENT_KIND_ALARM_RAISED:
@@ -242,9 +245,7 @@ func (l *Log) follow(m *coordinatorv1.WatchResponse, now time.Time) []Notice {
 		told = append(told, Notice{At: now, Subject: l.subject(subject), What: what, style: style})
 	}
 	for _, o := range m.GetOperations() {
-		if o.GetState() == coordinatorv1.OperationState_OPERATION_STATE_RUNNING {
-			l.operations[o.GetId()] = true
-		} else {
+		if o.GetState() != coordinatorv1.OperationState_OPERATION_STATE_RUNNING {
 			delete(l.operations, o.GetId())
 		}
 	}

@@ -72,18 +72,18 @@ func (s Screen) nodeRow(n *coordinatorv1.Node) []cell {
 
 // state is how well a node is heard.
 func state(n *coordinatorv1.Node) cell {
+	if off(n) {
+		return cell{text: none}
+	}
 	text, style := presence(n.GetPresence())
 	if n.GetPresence() == coordinatorv1.Presence_PRESENCE_STALE && n.AgeMilliseconds != nil {
 		text += " " + brief(milliseconds(n.GetAgeMilliseconds()))
-	}
-	if off(n) {
-		style = plain
 	}
 	return cell{text: text, style: style}
 }
 
 func age(n *coordinatorv1.Node) cell {
-	if n.AgeMilliseconds == nil {
+	if n.AgeMilliseconds == nil || off(n) {
 		return cell{text: none, right: true}
 	}
 	return cell{text: brief(milliseconds(n.GetAgeMilliseconds())), right: true}
@@ -229,7 +229,7 @@ func remarks(n *coordinatorv1.Node) []string {
 	if text := shutdown(n.GetAnnouncedShutdown()); text != "" && !explained {
 		all = append(all, text)
 	}
-	if n.GetMaintenance() {
+	if n.GetMaintenance() && !(told(n) && n.GetPower().GetState() == coordinatorv1.PowerState_POWER_STATE_MAINTENANCE) {
 		all = append(all, "is in maintenance: shown and otherwise left alone")
 	}
 	for _, m := range n.GetMeasurements() {

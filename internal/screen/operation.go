@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
@@ -33,8 +34,12 @@ func stepStyle(s coordinatorv1.StepState) style {
 func operationName(o *coordinatorv1.Operation) string {
 	kind := word(o.GetKind(), "OPERATION_KIND_")
 	switch o.GetKind() {
-	case coordinatorv1.OperationKind_OPERATION_KIND_START_CASE, coordinatorv1.OperationKind_OPERATION_KIND_STOP_CASE:
-		return kind
+	case coordinatorv1.OperationKind_OPERATION_KIND_START_CASE:
+		return "case start"
+	case coordinatorv1.OperationKind_OPERATION_KIND_STOP_CASE:
+		return "case stop"
+	case coordinatorv1.OperationKind_OPERATION_KIND_TEST_WIRING:
+		kind = "power test"
 	}
 	return kind + " " + few(names(o))
 }
@@ -142,22 +147,27 @@ func (s Screen) milestone(m *coordinatorv1.Milestone, node string) string {
 
 // after is how long after the beginning of an operation, in a column of its own.
 func after(n uint64) cell {
-	return cell{text: fmt.Sprintf("%9s", "+"+Duration(milliseconds(n))), style: dim}
+	d := milliseconds(n)
+	text := Duration(d)
+	if d < 100*time.Second {
+		text = fmt.Sprintf("%.1f s", d.Seconds()) // a grace of two seconds is to be seen
+	}
+	return cell{text: fmt.Sprintf("%9s", "+"+text), style: dim}
 }
 
 // Begun says what was begun and how to follow it; of what has ended already, how.
 func (s Screen) Begun(o *coordinatorv1.Operation) string {
 	if o.GetState() != coordinatorv1.OperationState_OPERATION_STATE_RUNNING {
-		return s.Ended(o)
+		return s.columns([][]cell{{{text: fmt.Sprintf("%s: %s: %s", o.GetId(), operationName(o), standing(o)), style: operationStyle(o.GetState())}}})
 	}
 	return s.columns([][]cell{row(fmt.Sprintf("%s: %s has begun; bramblectl operation %s --wait follows it", o.GetId(), operationName(o), o.GetId()))})
 }
 
-// Ended is the last line about an operation.
+// Ended is the last line about an operation whose steps have been told.
 func (s Screen) Ended(o *coordinatorv1.Operation) string {
-	text := fmt.Sprintf("%s: %s %s", o.GetId(), operationName(o), standing(o))
+	text := fmt.Sprintf("%s: %s %s", o.GetId(), operationName(o), word(o.GetState(), "OPERATION_STATE_"))
 	if o.TookMilliseconds != nil {
-		text += ", after " + Duration(milliseconds(o.GetTookMilliseconds()))
+		text += " after " + Duration(milliseconds(o.GetTookMilliseconds()))
 	}
 	return s.columns([][]cell{{{text: text, style: operationStyle(o.GetState())}}})
 }

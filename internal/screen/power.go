@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
@@ -36,7 +37,8 @@ func goesOrGone(p coordinatorv1.PowerState) bool {
 	switch p {
 	case coordinatorv1.PowerState_POWER_STATE_OFF, coordinatorv1.PowerState_POWER_STATE_QUEUED, coordinatorv1.PowerState_POWER_STATE_REBOOTING,
 		coordinatorv1.PowerState_POWER_STATE_STOPPING, coordinatorv1.PowerState_POWER_STATE_PROVEN, coordinatorv1.PowerState_POWER_STATE_CUTTING,
-		coordinatorv1.PowerState_POWER_STATE_HALTED, coordinatorv1.PowerState_POWER_STATE_STUCK:
+		coordinatorv1.PowerState_POWER_STATE_HALTED, coordinatorv1.PowerState_POWER_STATE_STUCK,
+		coordinatorv1.PowerState_POWER_STATE_STARTING, coordinatorv1.PowerState_POWER_STATE_FAULT:
 		return true
 	}
 	return false
@@ -64,7 +66,7 @@ func explanation(n *coordinatorv1.Node) string {
 // powerName is the state, with the kind of a fault.
 func powerName(p *coordinatorv1.Power) string {
 	if f := p.GetFault(); f != coordinatorv1.PowerFault_POWER_FAULT_UNSPECIFIED {
-		return powerWord(p.GetState()) + ", " + word(f, "POWER_FAULT_")
+		return powerWord(p.GetState()) + ": " + word(f, "POWER_FAULT_")
 	}
 	return powerWord(p.GetState())
 }
@@ -73,7 +75,7 @@ func powerName(p *coordinatorv1.Power) string {
 func powerRemark(n *coordinatorv1.Node) cell {
 	p := n.GetPower()
 	switch p.GetState() {
-	case coordinatorv1.PowerState_POWER_STATE_OFF, coordinatorv1.PowerState_POWER_STATE_READY, coordinatorv1.PowerState_POWER_STATE_MAINTENANCE:
+	case coordinatorv1.PowerState_POWER_STATE_OFF, coordinatorv1.PowerState_POWER_STATE_READY:
 		return cell{}
 	}
 	if !told(n) {
@@ -93,7 +95,11 @@ func powerFacts(n *coordinatorv1.Node) [][]cell {
 		said += ", at most " + Duration(milliseconds(p.GetRemainingMilliseconds())) + " more"
 	}
 	rows := [][]cell{{{text: "power"}, {text: said, style: powerStyle(p.GetState())}}}
-	if why := explanation(n); why != "" {
+	switch why := explanation(n); {
+	case why == "":
+	case p.GetState() == coordinatorv1.PowerState_POWER_STATE_READY: // what will be refused
+		rows = append(rows, []cell{{text: "but"}, {text: why, style: yellow}})
+	default:
 		rows = append(rows, row("because", why))
 	}
 	if p.GetOperationId() != "" {
@@ -141,7 +147,8 @@ func supply(s *coordinatorv1.Supply) (c cell, ok bool) {
 // power is what Status says of power: the supply, the operations that run, the memory when it is not well.
 func (s Screen) power(c *coordinatorv1.GetCaseResponse) [][]cell {
 	var rows [][]cell
-	if m := c.GetStore().GetMessage(); m != "" {
+	alarm := slices.ContainsFunc(c.GetAlarms(), func(a *coordinatorv1.Alarm) bool { return a.GetKind() == coordinatorv1.AlarmKind_ALARM_KIND_STORE })
+	if m := c.GetStore().GetMessage(); m != "" && !alarm {
 		rows = append(rows, []cell{{text: "memory"}, {text: m, style: red}})
 	}
 	if is, ok := supply(c.GetSupply()); ok {

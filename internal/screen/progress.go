@@ -65,14 +65,19 @@ func (s Screen) Waiting(o *coordinatorv1.Operation) string {
 	var busy []string
 	for _, step := range o.GetSteps() {
 		if step.GetState() == coordinatorv1.StepState_STEP_STATE_RUNNING && step.GetMessage() != "" {
-			busy = append(busy, Printable(step.GetNode()+" "+step.GetMessage()))
+			_, next, ok := strings.Cut(step.GetMessage(), "; ") // what comes before has been told
+			if !ok {
+				next = step.GetMessage()
+			}
+			busy = append(busy, Printable(step.GetNode()+gap+next))
 		}
 	}
 	if len(busy) == 0 {
 		return ""
 	}
-	if len(busy) > 1 {
-		busy[0] = fmt.Sprintf("(1 of %d) %s", len(busy), busy[0])
+	text := "      ..." + gap + busy[0]
+	if more := len(busy) - 1; more > 0 {
+		text = fmt.Sprintf("%9s%s%s", fmt.Sprintf("1 of %d", len(busy)), gap, busy[0])
 	}
-	return clip(busy[0], s.Width-1)
+	return clip(text, s.Width-1)
 }

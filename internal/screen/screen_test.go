@@ -199,7 +199,7 @@ func TestSaidOnce(t *testing.T) {
 		{"worker-1", "worker-1 is live", "is live"},
 		{"worker-1", "worker-1: node stale ended", "node stale ended"},
 		{"worker-1", "worker-1/cpu-thermal could not be read", "cpu-thermal could not be read"},
-		{"worker-1", "worker-1's supply is low", "worker-1's supply is low"},
+		{"worker-1", "worker-1's supply is low", "supply is low"},
 		{"worker-1", "worker-12 is live", "worker-12 is live"},
 		{"", " is live", " is live"},
 	} {

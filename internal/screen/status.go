@@ -17,8 +17,12 @@ func (s Screen) Status(c *coordinatorv1.GetCaseResponse, nodes []*coordinatorv1.
 		{{text: "case"}, {text: orNone(c.GetName()), style: bold}},
 		row("coordinator", fmt.Sprintf("%s, up %s", orNone(c.GetVersion()), Duration(milliseconds(c.GetUptimeMilliseconds())))),
 		{{text: "nodes"}, roll(nodes)},
-		{{text: "nearest limit"}, hottest(nodes)},
-		{{text: "flags"}, raised(nodes)},
+	}
+	crowded := s.narrow() && len(c.GetAlarms()) > 0 // then what is well can wait
+	for _, calm := range [][]cell{{{text: "nearest limit"}, hottest(nodes)}, {{text: "flags"}, raised(nodes)}} {
+		if !crowded || calm[1].style != plain {
+			rows = append(rows, calm)
+		}
 	}
 	for i, f := range c.GetFans() {
 		if i == 3 && len(c.GetFans()) > 4 {
@@ -39,23 +43,35 @@ func (s Screen) Status(c *coordinatorv1.GetCaseResponse, nodes []*coordinatorv1.
 	return text + s.alarms(c.GetAlarms(), statusLines-strings.Count(text, "\n"))
 }
 
-// alarms are as many as fit, those first that may cost a board or a file system, each with how long it has lasted.
+// alarms are as many as fit, those first that may cost a board or a file system, each with how long it has lasted. Where
+// they do not all fit, the last ones are cut to a line.
 func (s Screen) alarms(all []*coordinatorv1.Alarm, lines int) string {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b *coordinatorv1.Alarm) int { return urgency(a.GetKind()) - urgency(b.GetKind()) })
-	for shown := min(len(all), lines); ; shown-- {
+	for shown, whole := min(len(all), max(lines, 1)), len(all); ; whole-- {
+		if whole == 0 {
+			shown, whole = shown-1, 1
+		}
 		var rows [][]cell
-		for _, a := range all[:shown] {
+		for i, a := range all[:shown] {
 			rows = append(rows, s.alarm(a))
+			if last := &rows[i][len(rows[i])-1]; i >= whole {
+				last.text = clip(last.text, max(leastRoom, s.Width-alarmIndent))
+			}
 		}
 		if rest := len(all) - shown; rest > 0 {
 			rows = append(rows, row(fmt.Sprintf("  and %d more: bramblectl status -o json", rest)))
+		} else if whole < shown {
+			rows = append(rows, row("  in full: bramblectl status -o json"))
 		}
 		if text := s.columns(rows); shown <= 1 || strings.Count(text, "\n") <= lines {
 			return text
 		}
 	}
 }
+
+// alarmIndent is what comes before an alarm's message, at most.
+const alarmIndent = 24
 
 // alarm is a row. Where there is little room its age is left out.
 func (s Screen) alarm(a *coordinatorv1.Alarm) []cell {

@@ -81,7 +81,7 @@ func about(subject, message string) string {
 	if !ok || subject == "" {
 		return message
 	}
-	for _, separator := range []string{": ", "; ", "/", " "} {
+	for _, separator := range []string{": ", "; ", "/", "'s ", " "} {
 		if text, ok := strings.CutPrefix(rest, separator); ok {
 			return text
 		}
@@ -164,7 +164,7 @@ func clip(text string, width int) string {
 	if len(runes) <= width {
 		return text
 	}
-	return strings.TrimSpace(string(runes[:width-2])) + ".."
+	return strings.TrimRight(string(runes[:width-2]), " ") + ".."
 }
 
 // digitBefore is what stands for " Model ": nothing after the board's number, as in "4B", else a space.

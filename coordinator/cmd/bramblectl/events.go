@@ -49,6 +49,7 @@ type eventReader struct {
 	ctx     func() context.Context
 	subject string
 	limit   uint32
+	width   int       // of the longest subject
 	told    uint64    // the newest that was printed, of the coordinator's present run
 	heard   time.Time // when the last message came; zero before the first
 }
@@ -107,7 +108,8 @@ func (e *eventReader) more(events []*coordinatorv1.Event) error {
 // print prints events; for a program each on one line.
 func (e *eventReader) print(events []*coordinatorv1.Event) error {
 	if e.output == formatTable {
-		return e.write(e.screen().Events(events))
+		text := e.screen().Events(events, &e.width)
+		return e.write(text)
 	}
 	var all bytes.Buffer
 	for _, event := range events {

@@ -84,9 +84,9 @@ func (c *cli) explainCommand() *cobra.Command {
 
 func (c *cli) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "store", Short: "Look after the coordinator's memory on disk", Args: commandline.Takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return commandline.Usage(cmd, "acknowledge is missing") },
+		Use: "store", Short: "Look after the coordinator's memory on disk",
 	}
+	parent(cmd, "acknowledge")
 	cmd.AddCommand(&cobra.Command{
 		Use: "acknowledge", Short: "Say that you have read that the memory was damaged; switching begins again", Args: commandline.Takes(),
 		Long: `Say that you have read that the memory was damaged; switching begins again.

@@ -44,7 +44,7 @@ func (w *wish) flags(cmd *cobra.Command, names ...string) {
 
 func (c *cli) powerCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "power", Short: "Switch nodes on and off; test their wiring; clear their faults", Args: commandline.Takes(),
+		Use: "power", Short: "Switch nodes on and off; test their wiring; clear their faults",
 		Long: `Switch nodes on and off; test their wiring; clear their faults.
 
 The promise: a node is shut down by its own system, and its rail is cut only after its done line has proved that it has
@@ -53,16 +53,20 @@ is switched on never exceeds the supply. An operation outlives this command and 
 
 bramblectl nodes shows what each node does, bramblectl explain NAME says why and what to do.`,
 		Example: "  bramblectl power off worker-2 --wait\n  bramblectl power on worker-2 worker-3 --dry-run\n  bramblectl power test worker-2 --wait",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return commandline.Usage(cmd, "on, off, cycle, test or clear is missing")
-		},
 	}
+	parent(cmd, "on, off, cycle, test or clear")
 	cmd.AddCommand(
 		c.switchCommand("on", "Start nodes, as far as the supply carries them", coordinatorv1.PowerAction_POWER_ACTION_ON, "wait", "dry-run", "request-id", "reason"),
 		c.switchCommand("off", "Shut nodes down, and cut their rails after the proof", coordinatorv1.PowerAction_POWER_ACTION_OFF, "wait", "dry-run", "request-id", "reason", "force"),
 		c.switchCommand("cycle", "Shut nodes down, cut after the proof, and start them again", coordinatorv1.PowerAction_POWER_ACTION_CYCLE, "wait", "dry-run", "request-id", "reason", "force", "rolling"),
 		c.testCommand(), c.clearCommand())
 	return cmd
+}
+
+// parent makes a command one that only has others below it.
+func parent(cmd *cobra.Command, children string) {
+	commandline.Prepare(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return commandline.Usage(cmd, children+" is missing") }
 }
 
 // some checks that there is at least one name.
@@ -169,10 +173,10 @@ func (c *cli) maintenanceCommand() *cobra.Command {
 
 func (c *cli) caseCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "case", Short: "Start or stop the whole case, in order", Args: commandline.Takes(),
+		Use: "case", Short: "Start or stop the whole case, in order",
 		Example: "  bramblectl case stop --dry-run\n  bramblectl case stop --master --wait",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return commandline.Usage(cmd, "start or stop is missing") },
 	}
+	parent(cmd, "start or stop")
 	var starting, stopping wish
 	start := &cobra.Command{
 		Use: "start", Short: "Start every worker, those first that others wait for", Args: commandline.Takes(),

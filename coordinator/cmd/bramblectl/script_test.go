@@ -107,6 +107,9 @@ func (l *lookout) Write(p []byte) (int, error) {
 
 func listen(ts *testscript.TestScript) net.Listener {
 	path := filepath.Join(ts.Getenv("WORK"), "socket")
+	if before, ok := strings.CutPrefix(ts.Getenv("BRAMBLE_ADDRESS"), "unix://"); ok {
+		path = before + "+" // one coordinator after another
+	}
 	l, err := new(net.ListenConfig).Listen(context.Background(), "unix", path)
 	ts.Check(err)
 	ts.Setenv("BRAMBLE_ADDRESS", "unix://"+path)
