@@ -24,7 +24,7 @@ func small() core.Config {
 	}
 }
 
-// ordeal of a stop and a start of the whole case: client asks until it has an answer.
+// client asks for operations until it has an answer, in a world with real boards and a disk.
 type client struct {
 	*world
 	log    strings.Builder

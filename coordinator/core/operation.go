@@ -80,7 +80,7 @@ func (c *Core) holder(node string) (*operation, *step) {
 	return nil, nil
 }
 
-// find is the operation of an identifier; nil without one.
+// operation is that of an identifier; nil without one.
 func (c *Core) operation(id string) *operation {
 	i := slices.IndexFunc(c.operations, func(o *operation) bool { return o.id == id })
 	if i < 0 {
@@ -105,7 +105,7 @@ func (c *Core) instant(at time.Time) power.Instant {
 	return power.Instant{BootID: c.clock.BootID, Boottime: c.clock.Boottime + at.Sub(c.start)}
 }
 
-// time is the other way around, for an instant of this boot.
+// time is the way back, for an instant of this boot.
 func (c *Core) time(at power.Instant) time.Time {
 	if at == (power.Instant{}) {
 		return time.Time{}
@@ -113,7 +113,7 @@ func (c *Core) time(at power.Instant) time.Time {
 	return c.start.Add(at.Boottime - c.clock.Boottime)
 }
 
-// tellAll publishes a report about an operation as a whole.
+// announceOperation publishes a report about an operation as a whole.
 func (c *Core) announceOperation(o *operation, text string) {
 	c.publish(Report{Kind: ReportOperation, Operation: o.id, Message: o.id + " (" + o.Kind.String() + ") " + text})
 }
