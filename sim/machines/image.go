@@ -69,7 +69,7 @@ func build(ctx context.Context, log func(format string, args ...any)) (*Image, e
 	if err != nil {
 		return nil, err
 	}
-	tree, vmlinuz, err := b.kernelTree(ctx, a, k)
+	tree, vmlinux, err := b.kernelTree(ctx, a, k)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +77,10 @@ func build(ctx context.Context, log func(format string, args ...any)) (*Image, e
 	if err != nil {
 		return nil, err
 	}
-	b.step("image ready: %s with the root file system %s", filepath.Base(vmlinuz), filepath.Base(filepath.Dir(disk)))
+	b.step("image ready: kernel %s with the root file system %s", k.release, filepath.Base(filepath.Dir(disk)))
 	return &Image{
 		qemu:    []string{"qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35", "-nodefaults", "-device", "virtio-rng-pci"},
-		kernel:  vmlinuz,
+		kernel:  vmlinux,
 		disk:    disk,
 		initial: slices.Concat(bare, overlay),
 		bare:    bare,
@@ -92,7 +92,7 @@ func build(ctx context.Context, log func(format string, args ...any)) (*Image, e
 }
 
 // kernelTree returns a folder with the kernel's modules and our own, and the kernel.
-func (b *builder) kernelTree(ctx context.Context, a *apt, k kernel) (tree, vmlinuz string, err error) {
+func (b *builder) kernelTree(ctx context.Context, a *apt, k kernel) (tree, vmlinux string, err error) {
 	from, err := a.unpacked(ctx, "linux-image-"+k.release)
 	if err != nil {
 		return "", "", err
@@ -113,7 +113,11 @@ func (b *builder) kernelTree(ctx context.Context, a *apt, k kernel) (tree, vmlin
 		}
 		return b.stageModules(ctx, dir, from, k.release, wanted(), extra)
 	})
-	return tree, filepath.Join(from, "boot/vmlinuz-"+k.release), err
+	if err != nil {
+		return "", "", err
+	}
+	vmlinux, err = b.unpackedKernel(ctx, k, filepath.Join(from, "boot/vmlinuz-"+k.release))
+	return tree, vmlinux, err
 }
 
 // pcInitial makes the first file system of a PC, in two parts. The init of the bare one mounts the disk, lays the overlay
