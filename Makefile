@@ -19,6 +19,8 @@ run: ## run the whole case, simulated, on this machine: agents, coordinator, liv
 test: ## every test that needs only Go, with the race detector
 	$(GO) test -race ./...
 	$(GO) test -count=1 -run TestVirtualHour ./sim/mesh
+	$(GO) test -count=1 -run TestStorm ./sim/storm
+	$(GO) test -count=1 ./coordinator/power
 	$(GO) test -count=1 ./internal/arrows
 
 test-system: ## the binaries on Debian's kernel in virtual machines and on emulated boards; root and Debian's packages

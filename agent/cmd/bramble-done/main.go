@@ -7,8 +7,10 @@
 // look as if it had ended.
 //
 // The kernel lets go of a line when the last holder of its descriptor ends, and systemd-shutdown waits for this program
-// before it goes on. So it leaves a copy of itself behind that holds the line until the processor stops. The last sync
-// and the drivers' shutdown come after that: the watcher has to wait some seconds after the line's rise.
+// before it goes on. So it leaves a copy of itself behind that holds the line until the processor stops. On boards whose
+// halt resets the chip, as a Raspberry Pi's does, that is a few hundredths of a second later, and the line falls with it:
+// so the program itself stays for a second, twice as long as a watcher wants the line to be high. The last sync and the
+// drivers' shutdown come after that: the watcher has to wait some seconds after the line's rise.
 //
 // The line is the one that bramble-agent left word of (package doneline); without it nothing is raised, and the
 // power stays on. What is done is said on the kernel's log, where the console and a watchdog's records can see it.
@@ -21,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,10 +34,15 @@ import (
 // heldAs is the argument of the copy that holds the line, whose descriptor is its first beside the standard ones.
 const heldAs = "hold-the-line"
 
-func main() { os.Exit(run(os.Args[1:], say, doneline.ReadSettings, doneline.Raise)) }
+// hold is how long the line is high before the shutdown goes on. The coordinator's proof is 500 ms.
+const hold = time.Second
 
-// run does what one call asks for and returns the exit code.
-func run(args []string, say func(string), settings func(root string) (gpio.Line, error), raise func(gpio.Line) (*os.File, error)) int {
+func main() {
+	os.Exit(run(os.Args[1:], say, doneline.ReadSettings, doneline.Raise, func() { time.Sleep(hold) }))
+}
+
+// run does what one call asks for and returns the exit code. stay is called while a line is raised.
+func run(args []string, say func(string), settings func(root string) (gpio.Line, error), raise func(gpio.Line) (*os.File, error), stay func()) int {
 	if len(args) == 1 {
 		switch args[0] {
 		case "poweroff", "halt":
@@ -44,6 +52,7 @@ func run(args []string, say func(string), settings func(root string) (gpio.Line,
 				return 1
 			}
 			say(text)
+			stay()
 			return 0
 		case "reboot", "kexec":
 			return 0

@@ -30,10 +30,11 @@ func TestMain(m *testing.M) {
 			}
 			return gpio.Line{Chip: "pinctrl-bcm2711", Offset: 26}, nil
 		},
-		func(gpio.Line) (*os.File, error) { return os.OpenFile(os.Getenv("LINE"), os.O_WRONLY, 0) }))
+		func(gpio.Line) (*os.File, error) { return os.OpenFile(os.Getenv("LINE"), os.O_WRONLY, 0) },
+		func() { fmt.Println("stays") }))
 }
 
-// call runs this program as systemd-shutdown does and waits for it, which takes less than 100 ms.
+// call runs this program as systemd-shutdown does and waits for it.
 func call(t *testing.T, line string, args ...string) (said string, code int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -66,7 +67,7 @@ func TestLineIsHeldAfterTheProgramHasEnded(t *testing.T) {
 		}
 		defer other.Close()
 		said, code := call(t, line, how)
-		if code != 0 || !strings.Contains(said, "done line pinctrl-bcm2711/26 is raised") {
+		if code != 0 || !strings.Contains(said, "done line pinctrl-bcm2711/26 is raised") || !strings.HasSuffix(said, "\nstays\n") {
 			t.Fatalf("%s: exit code %d, said %q", how, code, said)
 		}
 		_, after, _ := strings.Cut(said, "process ")
