@@ -52,7 +52,8 @@ func startKilled(t *testing.T, r rig) {
 			if !e.High || rose[e.Wire] > 1 {
 				t.Errorf("a rail that was switched on moved again: %v", e)
 			}
-			if gap := e.At.Sub(last); gap < 1900*time.Millisecond {
+			// It is 2 s by the master's clock; a translated processor may stand still in between.
+			if gap := e.At.Sub(last); gap < time.Second {
 				t.Errorf("%v only %v after the one before", e, gap)
 			}
 			last = e.At
@@ -148,7 +149,8 @@ func coordinatorGoes(t *testing.T, r rig) {
 		"systemctl restart bramble-coordinator",
 		"systemctl stop bramble-coordinator; sleep 2; systemctl start bramble-coordinator",
 		"systemctl kill -s KILL bramble-rails bramble-coordinator",
-		"systemctl kill -s STOP bramble-coordinator; sleep 8", // its watchdog ends it
+		// Its watchdog ends it.
+		"pid=$(systemctl show -p MainPID --value bramble-coordinator); kill -STOP $pid; while [ -d /proc/$pid ]; do sleep 0.5; done",
 		"systemctl daemon-reexec",
 		// An upgrade: another file under the name.
 		"cp /usr/bin/bramble-coordinator /usr/bin/new && mv /usr/bin/new /usr/bin/bramble-coordinator && systemctl restart bramble-coordinator",
@@ -208,7 +210,7 @@ func caseStarts(t *testing.T, r rig) {
 	begin := time.Now()
 	t.Logf("%s", r.ctl(t, "case start --wait"))
 	r.ready(t)
-	t.Logf("the case has started in %.0f s", time.Since(begin).Seconds())
+	t.Logf("the case has started in %.0f s:\n%s", time.Since(begin).Seconds(), r.ctl(t, "nodes"))
 }
 
 // forced is what a coordinator without its guard would do, done by a person who says so: all that looks for hurt disks in
