@@ -152,7 +152,7 @@ func isLive(m *coordinatorv1.WatchResponse, name string) bool {
 
 // expected reports whether a node is silent because of what its power does.
 func expected(n *coordinatorv1.Node) bool {
-	return n.GetPresence() != coordinatorv1.Presence_PRESENCE_LIVE && goesOrGone(n.GetPower().GetState())
+	return n.GetPresence() != coordinatorv1.Presence_PRESENCE_LIVE && accounted(n)
 }
 
 // again reports whether the event at i of a message says only what another says too. milestone is the last one of its node.

@@ -98,7 +98,7 @@ func TestLogSaysOnce(t *testing.T) {
 		{"lost", []message{
 			{nodeAs("w1", "rebooting", false), nil, []string{"presence changed alone: w1 is stale: its stream ended", "power rebooting alone: w1 is rebooting: silent"}},
 			{nodeAs("w1", "lost", false), nil, []string{"power lost alone: w1 is lost: not heard", "presence changed alone: w1 is unreachable: no route to host"}},
-		}, []string{"w1 is rebooting: silent", "w1 is lost: not heard", "w1 is unreachable: no route to host"}},
+		}, []string{"w1 is stale: its stream ended", "w1 is rebooting: silent", "w1 is lost: not heard", "w1 is unreachable: no route to host"}},
 		{"taken out", []message{
 			{nodeAs("w1", "maintenance", true), nil, []string{"person alone: w1: alice: takes it out for maintenance: a new card", "power maintenance alone: w1 is maintenance: taken out by a person"}},
 		}, []string{"w1 alice: takes it out for maintenance: a new card"}},
@@ -148,11 +148,11 @@ func TestLogCatchesUpWithPower(t *testing.T) {
 		}
 	}
 	want := `pico5 nodes: 3 of 3 live: w2 stopping
-op-1 case stop: running, 0 of 2 through, now w1
+op-1 case stop: running: 0 of 2 steps are over, now w1
 w1 meanwhile: off: why; what next
 w2 meanwhile: stuck: why; what next
 w3 meanwhile: unreachable
-op-2 meanwhile: case stop: running, 0 of 2 through, now w1
+op-2 meanwhile: case stop: running: 0 of 2 steps are over, now w1
 op-1 meanwhile: ended; bramblectl operation op-1 says how`
 	if g := strings.Join(got, "\n"); g != want {
 		t.Errorf("said\n%s\nwant\n%s", g, want)

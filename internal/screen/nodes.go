@@ -222,7 +222,7 @@ func noFlags(t *agentv1.Throttling) string {
 // remarks are what a node's line has no room for, each a sentence.
 func remarks(n *coordinatorv1.Node) []string {
 	var all []string
-	explained := told(n) && goesOrGone(n.GetPower().GetState())
+	explained := told(n) && accounted(n)
 	if reason := n.GetPresenceReason(); reason != "" && !explained {
 		all = append(all, reason)
 	}

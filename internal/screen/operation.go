@@ -63,14 +63,15 @@ func standing(o *coordinatorv1.Operation) string {
 			busy = append(busy, step.GetNode())
 		}
 	}
-	text := "running"
-	if n := len(o.GetSteps()); n > 1 {
-		text += fmt.Sprintf(", %d of %d through", over, n)
-		if len(busy) > 0 {
-			text += ", now " + few(busy)
-		}
+	text := o.GetMessage()
+	if n := len(o.GetSteps()); text == "" && n > 1 {
+		text = fmt.Sprintf("%d of %d steps are over", over, n)
 	}
-	return join(": ", text, o.GetMessage())
+	text = join(": ", "running", text)
+	if len(busy) > 0 && len(o.GetSteps()) > 1 {
+		text += ", now " + few(busy)
+	}
+	return text
 }
 
 func names(o *coordinatorv1.Operation) []string {

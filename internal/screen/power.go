@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	agentv1 "github.com/bramblemesh/bramble/gen/bramble/agent/v1"
 	coordinatorv1 "github.com/bramblemesh/bramble/gen/bramble/coordinator/v1"
 )
 
@@ -32,14 +33,16 @@ func off(n *coordinatorv1.Node) bool {
 	return n.GetPower().GetState() == coordinatorv1.PowerState_POWER_STATE_OFF
 }
 
-// goesOrGone reports whether a state itself says why a node is silent, or about to be.
-func goesOrGone(p coordinatorv1.PowerState) bool {
-	switch p {
-	case coordinatorv1.PowerState_POWER_STATE_OFF, coordinatorv1.PowerState_POWER_STATE_QUEUED, coordinatorv1.PowerState_POWER_STATE_REBOOTING,
+// accounted reports whether what a node's power does itself says why the node is silent, or about to be. One that is only
+// taken to restart, because it fell silent, is no such case.
+func accounted(n *coordinatorv1.Node) bool {
+	switch n.GetPower().GetState() {
+	case coordinatorv1.PowerState_POWER_STATE_OFF, coordinatorv1.PowerState_POWER_STATE_QUEUED, coordinatorv1.PowerState_POWER_STATE_STARTING,
 		coordinatorv1.PowerState_POWER_STATE_STOPPING, coordinatorv1.PowerState_POWER_STATE_PROVEN, coordinatorv1.PowerState_POWER_STATE_CUTTING,
-		coordinatorv1.PowerState_POWER_STATE_HALTED, coordinatorv1.PowerState_POWER_STATE_STUCK,
-		coordinatorv1.PowerState_POWER_STATE_STARTING, coordinatorv1.PowerState_POWER_STATE_FAULT:
+		coordinatorv1.PowerState_POWER_STATE_HALTED, coordinatorv1.PowerState_POWER_STATE_STUCK, coordinatorv1.PowerState_POWER_STATE_FAULT:
 		return true
+	case coordinatorv1.PowerState_POWER_STATE_REBOOTING:
+		return n.GetAnnouncedShutdown() == agentv1.ShutdownKind_SHUTDOWN_KIND_REBOOT
 	}
 	return false
 }

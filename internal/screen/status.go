@@ -129,7 +129,7 @@ func unusual(n *coordinatorv1.Node) cell {
 	case coordinatorv1.PowerState_POWER_STATE_UNSPECIFIED, coordinatorv1.PowerState_POWER_STATE_READY,
 		coordinatorv1.PowerState_POWER_STATE_MAINTENANCE, coordinatorv1.PowerState_POWER_STATE_UNKNOWN:
 	default:
-		if told(n) {
+		if told(n) && (accounted(n) || live || power.GetState() != coordinatorv1.PowerState_POWER_STATE_REBOOTING) {
 			return cell{text: powerName(power), style: powerStyle(power.GetState())}
 		}
 	}
