@@ -23,6 +23,7 @@ import (
 type options struct {
 	profile   string
 	nodes     int
+	supply    float64
 	seed      uint64
 	speed     string
 	duration  time.Duration
@@ -49,6 +50,7 @@ virtual: without sockets, single-threaded, and the same bytes for the same seed.
 	flags := cmd.Flags()
 	flags.StringVar(&o.profile, "case", "pico5", "the `PROFILE` to simulate: "+strings.Join(sim.Profiles(), " or "))
 	flags.IntVar(&o.nodes, "nodes", 0, "simulate `N` boards instead of a profile")
+	flags.Float64Var(&o.supply, "supply", 0, "the most that the supply gives, in `AMPERES` (default: the profile's)")
 	flags.Uint64Var(&o.seed, "seed", 1, "of noise, boot times and random loads")
 	flags.StringVar(&o.speed, "speed", "1", "so many virtual seconds in a second, or max")
 	flags.DurationVar(&o.duration, "for", 0, "end after this time of the case, such as 30s (default: until Ctrl-C; virtual runs: the scenario's own length)")
@@ -114,6 +116,9 @@ func prepare(o options, t terminal) (*plan, error) {
 	}
 	if err != nil {
 		return nil, daemon.UsageError{Err: err}
+	}
+	if o.supply != 0 {
+		cfg.Supply.LimitAmps = o.supply
 	}
 	cfg.Seed = o.seed
 	if p.c, err = sim.New(cfg); err != nil {
