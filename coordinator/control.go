@@ -124,6 +124,10 @@ func (c *Coordinator) take(l letter) {
 		l.event = m
 	}
 	if l.reply != nil {
+		if len(c.waiting) >= mostWaiting {
+			l.reply <- reply{err: errFull}
+			return
+		}
 		c.waiting[l.ticket] = l.reply
 	}
 	err := c.step(now, l.event)

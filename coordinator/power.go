@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -37,6 +38,12 @@ type Store interface {
 	// Acknowledge ends that.
 	Acknowledge() error
 }
+
+// mostWaiting is how many wishes may wait for their answer, also of callers that have given up: an answer comes with a write
+// of the memory, and a disk may hang.
+const mostWaiting = 1024
+
+var errFull = fmt.Errorf("%w: %d requests wait for it already, and nothing was begun: look at the disk's health and the kernel's log", core.ErrStore, mostWaiting)
 
 var errLineEnded = errors.New("the watch of the line ended")
 

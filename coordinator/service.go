@@ -224,11 +224,9 @@ func (w *watcher) next(now time.Time, due bool) (*coordinatorv1.WatchResponse, <
 func (w *watcher) power(m *coordinatorv1.WatchResponse, now time.Time, seen func(time.Time)) {
 	supply := w.c.core.Supply()
 	if w.sequence > 0 {
-		for _, o := range w.c.core.Operations() {
-			if o.Revision > w.revision {
-				m.Operations = append(m.Operations, presentOperation(&o, now))
-				seen(now)
-			}
+		for _, o := range w.c.core.OperationsAfter(w.revision) {
+			m.Operations = append(m.Operations, presentOperation(&o, now))
+			seen(now)
 		}
 		if supply != w.supply {
 			m.Supply = presentSupply(supply)
