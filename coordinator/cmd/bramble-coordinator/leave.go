@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -15,8 +17,12 @@ import (
 )
 
 const (
-	// stateWait is how long systemd may take to say whether the machine goes down.
-	stateWait = 3 * time.Second
+	// stateWait is how long systemd may take to say whether the machine goes down, and stateTries how often it is asked: in
+	// a shutdown it has much to do, and an answer that is missed cuts the workers.
+	stateWait  = 3 * time.Second
+	stateTries = 5
+	// requestWait is how long the request to stop the workers may take to be on disk, where the disk may hang.
+	requestWait = time.Minute
 	// grant is how much time is asked for at a time, and asking how often: a worker that hangs must not make systemd kill
 	// this process while it still follows the others.
 	grant  = 30 * time.Second
@@ -31,12 +37,14 @@ func leave(asked <-chan struct{}, over context.Context, c *coordinator.Coordinat
 	case <-over.Done():
 		return
 	}
-	if rails == 0 || !goingDown(over, logger) {
+	if rails == 0 {
 		return
 	}
-	answer, err := c.Request(over, core.Request{
-		Kind: core.OperationStopCase, By: "this machine's shutdown", Reason: "the machine that switches the workers goes down", Shutdown: true,
-	})
+	defer patience(over, logger)()
+	if !goingDown(over, systemd.GoingDown, logger) {
+		return
+	}
+	answer, err := stopWorkers(over, c)
 	if err != nil {
 		logger.Error("the workers are not stopped before this machine goes down", "error", err)
 		return
@@ -48,25 +56,46 @@ func leave(asked <-chan struct{}, over context.Context, c *coordinator.Coordinat
 	follow(over, c, answer.Operation.ID, logger)
 }
 
-// goingDown asks systemd. One that cannot be asked is taken not to shut down: a restart of the service must never stop
-// the workers.
-func goingDown(ctx context.Context, logger hclog.Logger) bool {
-	ctx, cancel := context.WithTimeout(ctx, stateWait)
+func stopWorkers(ctx context.Context, c *coordinator.Coordinator) (core.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
-	down, err := systemd.GoingDown(ctx)
-	if err != nil {
-		logger.Warn("systemd does not say whether this machine goes down; the workers are left as they are", "error", err)
-	}
-	return down
+	return c.Request(ctx, core.Request{
+		Kind: core.OperationStopCase, By: "this machine's shutdown", Reason: "the machine that switches the workers goes down", Shutdown: true,
+	})
 }
 
-// follow reports an operation until it has ended, and keeps systemd patient.
-func follow(ctx context.Context, c *coordinator.Coordinator, id string, logger hclog.Logger) {
-	ctx, cancel := context.WithCancel(ctx)
+// goingDown asks systemd. One that cannot be asked is taken not to shut down: a restart of the service must never stop
+// the workers.
+func goingDown(ctx context.Context, ask func(context.Context) (bool, error), logger hclog.Logger) bool {
+	for try := 1; ; try++ {
+		down, err := askOnce(ctx, ask)
+		if err == nil {
+			return down
+		}
+		if try == stateTries || errors.Is(err, fs.ErrNotExist) { // there is no bus, so no systemd
+			logger.Warn("systemd does not say whether this machine goes down; the workers are left as they are", "error", err)
+			return false
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func askOnce(ctx context.Context, ask func(context.Context) (bool, error)) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
-	patience := make(chan struct{})
+	return ask(ctx)
+}
+
+// patience keeps systemd from killing this process until the function that it returns is called, or ctx ends.
+func patience(ctx context.Context, logger hclog.Logger) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
 	go func() {
-		defer close(patience)
+		defer close(ended)
 		ticker := time.NewTicker(asking)
 		defer ticker.Stop()
 		for {
@@ -78,7 +107,11 @@ func follow(ctx context.Context, c *coordinator.Coordinator, id string, logger h
 			}
 		}
 	}()
-	defer func() { cancel(); <-patience }()
+	return func() { cancel(); <-ended }
+}
+
+// follow reports an operation until it has ended.
+func follow(ctx context.Context, c *coordinator.Coordinator, id string, logger hclog.Logger) {
 	told := ""
 	for o, err := range c.WatchOperation(ctx, id) {
 		if err != nil {
