@@ -83,7 +83,7 @@ func wiring(t *testing.T, r rig) {
 func fates(t *testing.T, r rig) {
 	mark := r.mark()
 	// A program of the user's that takes longer to stop than the worker is given.
-	r.sh(t, worker(4), "systemd-run --quiet --unit=slow -p TimeoutStopSec=infinity -p ExecStop='/bin/sleep 120' sleep infinity")
+	r.sh(t, worker(4), "systemd-run --quiet --unit=slow -p TimeoutStopSec=infinity -p ExecStop='/bin/sleep 75' sleep infinity")
 	r.ctl(t, "power off worker-4")
 	r.ctl(t, "power cycle worker-1")
 	r.tell(t, worker(2), "poweroff")
