@@ -117,7 +117,7 @@ func (c *Core) remembered(r recollection) {
 	}
 	for name, record := range r.records {
 		if task := &record.Task; task.Kind != power.TaskNone && !c.resumed(task.Operation, name) {
-			*task = power.Task{} // its operation is not known to run: nobody waits for it
+			*task, record.Cut = power.Task{}, "" // its operation is not known to run: nobody waits for it
 		}
 	}
 }

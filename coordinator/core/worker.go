@@ -67,7 +67,7 @@ func (c *Core) hushed(n *node) time.Time {
 func (c *Core) listen(n *node, m *Message) {
 	if m.Sequence == 1 || c.now.Sub(n.sampled) < c.cfg.StaleAfter {
 		n.spoke, n.closed, n.silent = c.now, time.Time{}, false
-		c.tell(n, power.Heard{BootID: n.info.BootID, SampledAt: n.sampled})
+		c.tell(n, power.Heard{BootID: n.info.BootID, SampledAt: n.sampled, First: m.Sequence == 1})
 	}
 	if m.Info == nil {
 		return
@@ -170,6 +170,10 @@ func (c *Core) do(n *node, action power.Action) {
 		c.milestone(n, a)
 	case power.Ended:
 		c.ended(n, a)
+	case power.Swapped:
+		if other := c.byNode[a.Node]; other != nil {
+			c.tell(other, power.Doubted{})
+		}
 	case power.Alarm:
 		c.raise(n, a)
 	}
@@ -178,10 +182,13 @@ func (c *Core) do(n *node, action power.Action) {
 func (c *Core) changed(n *node, a power.Changed) {
 	c.moved = true
 	c.touch(n)
-	c.publish(Report{
-		Kind: ReportPowerChanged, Subject: n.cfg.Name, Power: a.To, Operation: n.machine.Task().Operation,
-		Message: fmt.Sprintf("%s is %s: %s", n.cfg.Name, a.To, a.Reason),
-	})
+	// Where nothing but its agent tells of a node, its presence has said it already.
+	if operation := n.machine.Task().Operation; n.cfg.Rail || n.cfg.Power.Line || operation != "" {
+		c.publish(Report{
+			Kind: ReportPowerChanged, Subject: n.cfg.Name, Power: a.To, Operation: operation,
+			Message: fmt.Sprintf("%s is %s: %s", n.cfg.Name, a.To, a.Reason),
+		})
+	}
 	c.judge(n)
 	c.soon(c.deadline(n))
 }

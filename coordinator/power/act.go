@@ -64,8 +64,9 @@ func (m *Machine) dropLatch() {
 // forgetBoot is for a node whose boot is over, or unknown.
 func (m *Machine) forgetBoot() {
 	m.dropLatch()
-	if m.rec.BootID != "" || m.rec.SeenLow || m.rec.Announced != AnnouncedUnspecified {
-		m.rec.BootID, m.rec.SeenLow, m.rec.Announced, m.changed = "", false, AnnouncedUnspecified, true
+	m.forgetLine()
+	if m.rec.BootID != "" || m.rec.Announced != AnnouncedUnspecified {
+		m.rec.BootID, m.rec.Announced, m.changed = "", AnnouncedUnspecified, true
 	}
 }
 
@@ -155,8 +156,8 @@ func (m *Machine) takeBack() {
 
 // distrust forgets what could make a later level a proof: the node may be in another boot, or in another's hands.
 func (m *Machine) distrust() {
-	if m.rec.SeenLow || m.rec.Announced != AnnouncedUnspecified {
-		m.rec.SeenLow, m.rec.Announced, m.changed = false, AnnouncedUnspecified, true
+	if m.rec.SeenLow || m.rec.LowBefore || m.rec.Announced != AnnouncedUnspecified {
+		m.rec.SeenLow, m.rec.LowBefore, m.rec.Announced, m.changed = false, false, AnnouncedUnspecified, true
 	}
 }
 
@@ -182,7 +183,7 @@ func (m *Machine) proceed() { m.asked.proceed = m.now }
 
 func (m *Machine) wiringSeen() {
 	if m.Wiring() != WiringTested && m.cfg.Line {
-		m.rec.Wiring, m.changed = WiringTested, true
+		m.rec.Wiring, m.rec.Doubted, m.changed = WiringTested, false, true
 	}
 }
 
@@ -206,7 +207,7 @@ func (m *Machine) keepStage() {
 	m.dropCut()
 	if m.foreign() {
 		m.restage()
-		m.rec.SeenLow = false // it may have lost its power with the master, and be booting
+		m.rec.SeenLow, m.rec.LowBefore = false, false // it may have lost its power with the master, and be booting
 	}
 }
 
@@ -225,6 +226,7 @@ func (m *Machine) adoptOff() {
 func (m *Machine) forgetLatch() { m.dropLatch() }
 
 func (m *Machine) adoptSilent() {
+	m.dropCut()
 	m.fail("it is not heard since the coordinator started; nothing was asked of it")
 	m.why = "it has power and is not heard; it may be booting"
 	m.markStage()
@@ -233,7 +235,16 @@ func (m *Machine) adoptSilent() {
 // Stages.
 
 func (m *Machine) beginStage() { m.restage() }
-func (m *Machine) markStage()  { m.stage = m.now }
+
+// loseSight begins a stage that is worth a write only where something can come of it.
+func (m *Machine) loseSight() {
+	if m.onlyHeard() {
+		m.markStage()
+		return
+	}
+	m.restage()
+}
+func (m *Machine) markStage() { m.stage, m.still = m.now, 0 }
 
 // The rail.
 

@@ -78,6 +78,9 @@ const (
 	Alarms
 )
 
+// Swapped says that the pulse of this node came on the line of another, and not on its own: Doubted is to be stepped there.
+type Swapped struct{ Node string }
+
 // Alarm is raised or ended.
 type Alarm struct {
 	Kind   AlarmKind
@@ -94,4 +97,5 @@ func (AskPulse) action()    {}
 func (Changed) action()     {}
 func (Milestone) action()   {}
 func (Ended) action()       {}
+func (Swapped) action()     {}
 func (Alarm) action()       {}

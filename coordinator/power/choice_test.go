@@ -60,6 +60,15 @@ var more = []choice{
 	}},
 	{"the coordinator stands still in a glitch", wired, func(t *trial) { t.stall(2*time.Second, settles/20) }},
 	{"an edge comes a second late", wired, func(t *trial) { t.late = true; t.stall(600*time.Millisecond, 600*time.Millisecond) }},
+	{"nobody comes for a minute", func(t *trial) bool { return running(t) && t.m.State() == StateHalted }, func(t *trial) {
+		for range 60 {
+			t.look(t.now.Add(time.Second))
+		}
+	}},
+	{"its line rises again before a coordinator that starts", func(t *trial) bool { return down(t) && t.disk != nil && t.disk.Latch != nil }, func(t *trial) {
+		t.start(time.Second)
+		t.glitch(time.Millisecond)
+	}},
 	{"the rail cannot be written", func(t *trial) bool { return t.unwritten && running(t) }, func(t *trial) {
 		t.unwritten = false
 		t.step(RailWritten{Err: errBroken})
@@ -123,7 +132,22 @@ func (t *trial) wait() {
 			t.broken("in %v a Tick before %v does %T", state, next.Sub(epoch), got[0])
 		}
 	}
-	t.now = next
+	looked := t.now
+	t.look(next)
+	// A machine that only wants to be looked after is, until more than that is due.
+	for state := t.m.State(); next.Sub(looked) == time.Second && in(StateProven, StateHalted, StateStuck, StateLost).has(state); {
+		deadline, ok := t.m.Deadline()
+		if !ok || !deadline.After(t.now) || t.wrong != "" || t.m.State() != state || len(t.writing) > 0 {
+			return
+		}
+		looked = t.now
+		next, _ = t.m.Next()
+		t.look(next)
+	}
+}
+
+func (t *trial) look(at time.Time) {
+	t.now = at
 	if !t.unwritten {
 		t.step(RailSeen{On: t.rail})
 	}

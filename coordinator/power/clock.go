@@ -48,6 +48,10 @@ func (m *Machine) Next() (time.Time, bool) {
 	case StateUnknown:
 		consider(m.observed.Add(offAfter))
 		consider(m.rail.fall.Add(offAfter))
+	case StateProven, StateHalted, StateStuck, StateLost:
+		if t, ok := m.Deadline(); ok && t.After(m.now) {
+			consider(m.now.Add(time.Second)) // or the machine counts as not looking
+		}
 	case StateReady, StateDraining:
 		consider(m.asked.again)
 		if m.doing(TaskTest) && !m.pulse.asked.IsZero() {
@@ -84,7 +88,7 @@ func (m *Machine) lineTimes(consider func(time.Time)) {
 	if !m.proofCounts() {
 		return
 	}
-	if due, ok := m.line.proof.due(m.rec.Signal, m.asked.at); ok {
+	if due, ok := m.line.proof.due(m.rec.Signal, m.lived(), m.rec.LowBefore); ok {
 		consider(due)
 		if ripe := m.line.proof.ripe; !ripe.IsZero() {
 			consider(ripe.Add(settles))
@@ -94,7 +98,11 @@ func (m *Machine) lineTimes(consider func(time.Time)) {
 
 // cutAt is when a proved node may be cut.
 func (m *Machine) cutAt() time.Time {
-	at := m.proved.at.Add(max(m.grace(), quietFor))
+	at := m.proved.at
+	if m.stood.After(at) {
+		at = m.stood // what waited to be read then may say that it lives
+	}
+	at = at.Add(max(m.grace(), quietFor))
 	if m.proved.quiet.After(at) {
 		return m.proved.quiet
 	}
@@ -122,9 +130,12 @@ func (m *Machine) unprovedCutAt() (time.Time, bool) {
 	if after <= 0 || m.noRail() {
 		return time.Time{}, false
 	}
-	at := m.stage.Add(after)
+	at := m.stage.Add(after + m.still)
 	if least := m.observed.Add(min(after, m.cfg.BootDeadline)); least.After(at) {
-		return least, true
+		at = least
+	}
+	if least := m.stood.Add(min(after, observeFor)); !m.stood.IsZero() && least.After(at) {
+		at = least
 	}
 	return at, true
 }

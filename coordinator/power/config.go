@@ -93,10 +93,18 @@ type Record struct {
 	// HighAtBoot says that the line was high for long while that boot began, before its agent was heard: a pin that is
 	// pulled up. A level then proves nothing.
 	HighAtBoot bool
+	// Noisy says that the line was held high, or moved too often, while the node of that boot was heard. Nothing that it
+	// shows is a proof until the next boot, or until its wiring is tested.
+	Noisy bool
+	// LowBefore says that the line was low when the end of that boot was asked for or announced: a level that a new watch
+	// finds high has risen since.
+	LowBefore bool
 	// Announced is the shutdown that the node announced in boot BootID.
 	Announced Announcement
 	// Signal is what its agent last reported.
 	Signal Signal
+	// Doubted says that a test has shown that the line may be another node's; not even Config.TrustWiring counts then.
+	Doubted bool
 	// Wiring is WiringTested once a test or an observed power-off has shown whose line it is.
 	Wiring Wiring
 	// Fault is latched until a person clears it.

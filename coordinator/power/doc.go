@@ -88,6 +88,8 @@
 //	unknown | | maintenance | maintenance | end: in maintenance
 //	unknown | | a fault is kept | fault |
 //	unknown | | a test, or a forced cut of another boot of the master, is kept | same | end: failed
+//	unknown | | an edge came late that contradicts the proof | same | void the proof
+//	unknown | | proof of done | same | latch it
 //	unknown | | rail on, a forced cut is kept | cutting | rail off
 //	unknown | | a cut had begun, and the rail is off | cutting |
 //	unknown | | rail off, but its agent is heard | fault | rail welded
@@ -104,12 +106,14 @@
 //	unknown | | it is heard | booting |
 //	unknown | | silent, a proof of another boot of the master is kept | same | void the proof
 //	unknown | | silent, a proof and a stop are kept | proven |
-//	unknown | | silent, a proof is kept | halted |
+//	unknown | | silent, a proof and a start without a rail are kept | queued |
+//	unknown | | silent, a proof is kept | halted | end: halted, still powered
 //	unknown | | silent, a start is kept | starting |
 //	unknown | | silent, it was stuck | stuck |
 //	unknown | | silent, it was lost | lost |
 //	unknown | | silent, a reboot was asked or announced | rebooting |
 //	unknown | | silent, a power-off was asked or announced | stopping |
+//	unknown | | silent for 10 s, and it has neither rail nor line | lost | end: it is not heard
 //	unknown | | silent for 10 s | starting | end: it is not heard
 //	powered, fault | | a forced cut is on disk | cutting | rail off
 //	proven, halted | | its rail went off, and bramble did not do it | cutting |
@@ -129,7 +133,7 @@
 //	ready | | the test is over | same | end: tested, or why not
 //	booting, ready | | it announced a reboot | rebooting |
 //	booting, ready | | it announced a shutdown | stopping |
-//	booting, ready | | it is silent, and its line is high | lost |
+//	booting, ready | | it is silent, and its line is high, or it has neither rail nor line | lost |
 //	booting, ready | | it is silent | rebooting |
 //	rebooting, stopping | | it called its shutdown off | ready | end: failed
 //	rebooting | | heard in a new boot, a reboot was asked | ready | end: done
@@ -152,6 +156,7 @@
 //	draining | | gates open for 30 s, and it is not heard | rebooting | end: failed
 //	stopping | | heard, and no power-off is announced | ready | end: it restarted instead
 //	stopping | | it announced a reboot | rebooting | end: it restarts instead
+//	halted | | heard, and it had given no proof | ready |
 //	stuck | | heard, and no power-off is announced | ready | end: it restarted instead
 //	lost | | it is heard | ready |
 //	draining, stopping, stuck, lost | | proof of done | same | latch it

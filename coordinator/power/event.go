@@ -37,6 +37,8 @@ type Heard struct {
 	BootID string
 	// SampledAt is when the newest sample was taken.
 	SampledAt time.Time
+	// First says that the message is the first of its stream: the agent answers now, however old its sample is.
+	First bool
 }
 
 // Silent says that the agent is not heard any more: its stream ended, or its samples are stale.
@@ -108,6 +110,9 @@ type Strayed struct {
 	At   time.Time
 }
 
+// Doubted says that the pulse of another node came on this node's line: whose line it is, is not known any more.
+type Doubted struct{}
+
 // Witnessed says that after this node's proof was latched every other node with a done line was heard with a newer sample,
 // or is off with proof: the line that showed the proof can be no other's. It is how a first power-off proves the wiring.
 type Witnessed struct{}
@@ -145,6 +150,7 @@ func (Cut) event()         {}
 func (Test) event()        {}
 func (Pulsed) event()      {}
 func (Strayed) event()     {}
+func (Doubted) event()     {}
 func (Witnessed) event()   {}
 func (Cancel) event()      {}
 func (Maintain) event()    {}

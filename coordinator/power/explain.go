@@ -133,7 +133,7 @@ func (m *Machine) faultComes() string {
 func (m *Machine) judgeAlarms() {
 	l := &m.line
 	up := m.agent.alive && m.agent.spoke.Sub(l.since) > highFor && m.state != StateOff && m.state != StateCutting
-	high := l.level == LevelHigh && (up || m.alarms[AlarmLineHigh])
+	high := m.rec.Noisy || l.level == LevelHigh && (up || m.alarms[AlarmLineHigh])
 	m.alarm(AlarmStuck, m.state == StateStuck)
 	m.alarm(AlarmFault, m.state == StateFault)
 	m.alarm(AlarmLineHigh, high)
@@ -152,6 +152,9 @@ func (m *Machine) alarm(kind AlarmKind, active bool) {
 func (m *Machine) alarmText(kind AlarmKind) string {
 	switch kind {
 	case AlarmLineHigh:
+		if m.rec.Noisy {
+			return "its done line was high, or moved, while it was up; it proves nothing and a stop is refused: look at its wire, then " + m.quiets()
+		}
 		return "its done line is high although it is up; it proves nothing and a stop is refused: look at its wire, pull-down and polarity"
 	case AlarmWireUnreadable:
 		if m.rail.err != nil {

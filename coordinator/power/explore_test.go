@@ -145,7 +145,7 @@ func (t *trial) key() []byte {
 			return
 		}
 		number(int(r.Task.Kind), int(r.Desired), int(r.Announced), int(r.Wiring), int(r.Fault), int(r.Was), int(r.Signal.Mechanism), len(r.Cut))
-		flag(r.Task.Asked, r.Task.Accepted, r.SeenLow, r.HighAtBoot, r.Latch != nil, r.Since.BootID == t.clock().BootID)
+		flag(r.Task.Asked, r.Task.Accepted, r.SeenLow, r.HighAtBoot, r.Noisy, r.LowBefore, r.Doubted, r.Latch != nil, r.Since.BootID == t.clock().BootID)
 		boot(r.Task.BootID)
 		boot(r.BootID)
 		number(int((t.clock().Boottime - r.Since.Boottime) / time.Millisecond))
@@ -170,6 +170,9 @@ func (t *trial) key() []byte {
 		m.asked.waiting, m.asked.refused != nil, m.proved.torn)
 	age(m.stage, m.observed, m.rail.written, m.rail.rise, m.rail.fall, m.line.since, m.line.proof.from, m.line.proof.ripe, m.agent.spoke, m.agent.sampled,
 		m.agent.silent, m.asked.proceed, m.asked.at, m.asked.again, m.proved.at, m.proved.due, m.proved.quiet)
+	number(m.line.unheard.rises, m.line.counted.rises, int(m.still/time.Second))
+	flag(m.line.unheard.long, m.line.counted.long)
+	age(m.stood, m.agent.since, m.line.unheard.from, m.line.counted.from)
 	age(m.line.proof.edges[:]...)
 	return b
 }
@@ -213,7 +216,7 @@ func walk(seed uint64, rows []row, trace bool) *trial {
 	cfg := Config{Node: "worker-2", Rail: RailLine, Line: true, TrustWiring: !pick(3), CutWhenHalted: pick(2)}
 	switch r.IntN(8) {
 	case 0:
-		cfg.Rail = RailNone
+		cfg.Rail, cfg.Line = RailNone, !pick(3)
 	case 1:
 		cfg.Rail = RailCommand
 	case 2:
@@ -253,6 +256,8 @@ func (t *trial) goesOn(wait bool, die int) *choice {
 	switch {
 	case t.m == nil && die > 9 && t.disk != nil && t.disk.Latch != nil:
 		name = "the wiring is not trusted any more"
+	case t.m == nil && die > 7 && t.disk != nil && t.disk.Latch != nil:
+		name = "its line rises again before a coordinator that starts"
 	case t.m == nil && die < 3:
 		name = []string{"the master restarts", "the coordinator starts a minute later", "the wiring is not trusted any more"}[die]
 	case t.m == nil:

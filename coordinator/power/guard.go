@@ -1,5 +1,7 @@
 package power
 
+import "time"
+
 // The guards of the table: what must hold for a transition. They change nothing, but that looking at a finished proof
 // starts its settling.
 
@@ -94,6 +96,8 @@ func (m *Machine) heardDraining() bool {
 	return m.isHeard() && (m.doing(TaskStop) || m.doing(TaskReboot))
 }
 
+func (m *Machine) onlySilent() bool { return m.onlyHeard() && m.silentFound() }
+
 func (m *Machine) silentFound() bool { return m.waited() && !m.agent.alive && !m.unfed() }
 func (m *Machine) latchForeign() bool {
 	if m.rec.Latch == nil || !m.silentFound() {
@@ -106,9 +110,12 @@ func (m *Machine) resumesProven() bool {
 	return m.rec.Latch != nil && m.doing(TaskStop) && m.hasRail() && m.silentFound()
 }
 func (m *Machine) resumesHalted() bool { return m.rec.Latch != nil && m.silentFound() }
-func (m *Machine) resumesStart() bool  { return m.doing(TaskStart) && m.silentFound() }
-func (m *Machine) resumesStuck() bool  { return m.rec.Was == StateStuck && m.silentFound() }
-func (m *Machine) resumesLost() bool   { return m.rec.Was == StateLost && m.silentFound() }
+func (m *Machine) resumesQueued() bool {
+	return m.resumesHalted() && m.noRail() && m.doing(TaskStart)
+}
+func (m *Machine) resumesStart() bool { return m.doing(TaskStart) && m.silentFound() }
+func (m *Machine) resumesStuck() bool { return m.rec.Was == StateStuck && m.silentFound() }
+func (m *Machine) resumesLost() bool  { return m.rec.Was == StateLost && m.silentFound() }
 func (m *Machine) resumesReboot() bool {
 	return (m.doing(TaskReboot) && m.rec.Task.Asked || m.announcedReboot()) && m.silentFound()
 }
@@ -171,7 +178,13 @@ func (m *Machine) announcedReboot() bool { return m.rec.Announced == AnnouncedRe
 func (m *Machine) announcedOff() bool {
 	return m.rec.Announced == AnnouncedPowerOff || m.rec.Announced == announcedUnclear
 }
-func (m *Machine) silentHigh() bool { return m.isSilent() && m.line.level == LevelHigh }
+func (m *Machine) silentHigh() bool {
+	return m.isSilent() && (m.line.level == LevelHigh || m.onlyHeard())
+}
+
+// onlyHeard says that nothing but its agent tells of the node.
+func (m *Machine) onlyHeard() bool     { return m.noRail() && !m.cfg.Line }
+func (m *Machine) heardUnproved() bool { return m.rec.Latch == nil && m.isHeard() }
 func (m *Machine) shutdownCancelled() bool {
 	ev, ok := m.ev.(Announced)
 	return ok && ev.Kind == AnnouncedCancelled
@@ -228,12 +241,20 @@ func (m *Machine) isRestarted() bool {
 func (m *Machine) proofCounts() bool {
 	t, s := m.rec.Task, m.rec.Signal
 	wanted := t.Kind == TaskStop && t.Asked && t.BootID == m.rec.BootID || m.announcedOff()
-	believed := m.rec.SeenLow && !(s.Mechanism == MechanismHelper && m.rec.HighAtBoot)
+	believed := m.rec.SeenLow && !m.rec.Noisy && !m.unfed() && !(s.Mechanism == MechanismHelper && m.rec.HighAtBoot)
 	return m.rec.Latch == nil && m.seesEnd() && wanted && believed && !m.announcedReboot() && t.Kind != TaskReboot && t.Kind != TaskCut
 }
 
 func (m *Machine) isProved() bool {
-	return m.proofCounts() && m.line.level == LevelHigh && m.line.proof.finished(m.now, m.rec.Signal, m.asked.at)
+	return m.proofCounts() && m.line.level == LevelHigh && m.line.proof.finished(m.now, m.rec.Signal, m.lived(), m.rec.LowBefore)
+}
+
+// lived is until when the node was up for certain: until it was asked, or announced its end, and until its last sample.
+func (m *Machine) lived() time.Time {
+	if m.agent.spoke.After(m.asked.at) {
+		return m.agent.spoke
+	}
+	return m.asked.at
 }
 func (m *Machine) latchTorn() bool   { return m.rec.Latch != nil && m.proved.torn }
 func (m *Machine) latchOnDisk() bool { return m.rec.Latch != nil && m.onDisk() }
@@ -289,12 +310,12 @@ func (m *Machine) forceOnDisk() bool {
 }
 func (m *Machine) isWelded() bool {
 	r := &m.rail
-	if r.seen != feedOff || r.writing || r.failed != nil {
+	if r.seen != feedOff || r.writing || r.failed != nil && !r.took {
 		return false
 	}
 	return m.agent.spoke.After(r.fall.Add(streamMargin)) || m.line.level == LevelHigh && m.over(r.fall, lineFallsIn)
 }
 func (m *Machine) offProved() bool {
 	r := &m.rail
-	return r.seen == feedOff && !r.writing && r.failed == nil && m.over(r.fall, offAfter) && m.lineAllowsOff(m.over(r.fall, blindFor))
+	return r.seen == feedOff && !r.writing && (r.failed == nil || r.took) && m.over(r.fall, offAfter) && m.lineAllowsOff(m.over(r.fall, blindFor))
 }

@@ -15,8 +15,11 @@ type Machine struct {
 	base  time.Time
 
 	now time.Time
-	ev  Event
+	ev  Event // of those that a transition reads
 	out []Action
+
+	stood time.Time     // until when the owner last stood still
+	still time.Duration // how long it did in this stage
 
 	state    State
 	since    time.Time // when the state began
@@ -63,13 +66,14 @@ func New(cfg Config, kept *Record, now time.Time, clock Instant) *Machine {
 
 // Step takes one event. What it returns is valid until the next Step, and is to be done in order. now must not go back.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
-	m.now, m.ev = now, ev
+	m.wake(now)
+	m.now, m.ev = now, keep(ev)
 	clear(m.out)
 	m.out = m.out[:0]
 	if refuses(ev) && m.May(ev) != nil {
 		return m.out
 	}
-	m.observe()
+	m.observe(ev)
 	on := kindOf(ev)
 	for range longestChain {
 		if !m.advance(on) {
@@ -81,6 +85,41 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 	m.judgeAlarms()
 	m.persist()
 	return m.out
+}
+
+// wake notes that the owner stood still: in that time nobody looked, and it is no silence.
+func (m *Machine) wake(now time.Time) {
+	d := now.Sub(m.now)
+	if d <= awake {
+		return
+	}
+	m.stood, m.still = now, m.still+d
+	if m.proved.quiet.After(m.now) {
+		m.proved.quiet = m.proved.quiet.Add(d)
+	}
+}
+
+// keep is the event where a transition reads it, and else nil: one that is not kept stays on its sender's stack.
+func keep(ev Event) Event {
+	switch ev := ev.(type) {
+	case Start:
+		return ev
+	case Stop:
+		return ev
+	case Reboot:
+		return ev
+	case Cut:
+		return ev
+	case Test:
+		return ev
+	case Cancel:
+		return ev
+	case Maintain:
+		return ev
+	case Announced:
+		return ev
+	}
+	return nil
 }
 
 // advance takes the first transition that the state, the event and the facts allow.
@@ -108,7 +147,7 @@ func (m *Machine) take(r *row) {
 		return
 	}
 	was := StateUnspecified
-	if m.state == StateStuck || m.state == StateLost {
+	if (m.state == StateStuck || m.state == StateLost) && !m.onlyHeard() {
 		was = m.state
 	}
 	if m.rec.Was != was {
@@ -159,6 +198,8 @@ func (m *Machine) Wiring() Wiring {
 	switch {
 	case !m.cfg.Line:
 		return WiringNone
+	case m.rec.Doubted:
+		return WiringUntested
 	case m.rec.Wiring == WiringTested:
 		return WiringTested
 	case m.cfg.TrustWiring:
@@ -194,7 +235,7 @@ func (m *Machine) when(i Instant) (time.Time, bool) {
 
 // restage begins a new stage: deadlines count from now, also for a coordinator after this one.
 func (m *Machine) restage() {
-	m.stage = m.now
+	m.markStage()
 	m.rec.Since, m.changed = m.instant(m.now), true
 }
 

@@ -128,12 +128,22 @@ func (m *Machine) blind() *Refusal {
 		return refuse(unproved, "look at its wire, pull-down and polarity", "cannot stop: its done line is high although it is up, and proves nothing")
 	case m.line.level != LevelLow:
 		return refuse(unproved, "see `bramble-coordinator doctor`", "cannot stop: its done line cannot be read: %v", m.lineError())
+	case m.rec.Noisy:
+		return refuse(unproved, "look at its wire; then "+m.quiets(), "cannot stop: its done line moved while it was up, and proves nothing")
 	case s.Mechanism == MechanismHelper && m.rec.HighAtBoot:
 		return refuse(unproved, "use a pin that is pulled down at reset (GPIO 9 to 27)", "cannot stop: its done line is high while it boots, and a level proves nothing")
 	case !m.rec.SeenLow:
 		return refuse(unproved, "ask again in a moment", "cannot stop: its done line was not seen low yet while it is up")
 	}
 	return m.untested()
+}
+
+// quiets is what makes a line count again that moved while its node was up.
+func (m *Machine) quiets() string {
+	if m.rec.Signal.Mechanism == MechanismOverlay {
+		return m.command("reboot %s")
+	}
+	return m.command("power test %s")
 }
 
 func (m *Machine) lineError() string {

@@ -16,16 +16,22 @@ func find(rows []row, when string) *row {
 	return &rows[slices.IndexFunc(rows, func(r row) bool { return r.when == when })]
 }
 
+// guarded gives all rows of that name another guard.
+func guarded(rows []row, when string, holds func(*Machine) bool) []row {
+	for i := range rows {
+		if rows[i].when == when {
+			rows[i].holds = holds
+		}
+	}
+	return rows
+}
+
 var breakages = []breakage{
 	{"a silent node counts as done", "promise 1", func(rows []row) []row {
-		r := find(rows, "proof of done")
-		r.holds = func(m *Machine) bool { return m.rec.Latch == nil && m.isSilent() && m.state == StateStopping }
-		return rows
+		return guarded(rows, "proof of done", func(m *Machine) bool { return m.rec.Latch == nil && m.isSilent() && m.state == StateStopping })
 	}},
 	{"any high level is a proof", "promise 1", func(rows []row) []row {
-		r := find(rows, "proof of done")
-		r.holds = func(m *Machine) bool { return m.rec.Latch == nil && m.line.level == LevelHigh }
-		return rows
+		return guarded(rows, "proof of done", func(m *Machine) bool { return m.rec.Latch == nil && m.line.level == LevelHigh })
 	}},
 	{"cut without a latch, when the stop deadline is over", "promise 1", func(rows []row) []row {
 		r := find(rows, "cut_stuck_after is over")

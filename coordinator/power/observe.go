@@ -7,22 +7,26 @@ import (
 
 // The times that no configuration changes.
 const (
-	observeFor   = 10 * time.Second       // how long a new machine waits for an agent before it believes that there is none
-	resumeWithin = 30 * time.Second       // a latch older than this at the start of a coordinator needs a boot deadline of silence
-	minimumOff   = 5 * time.Second        // a rail stays off so long: converters and capacitors empty
-	quietFor     = 2 * time.Second        // twice the agent's heartbeat
-	streamMargin = time.Second            // a sample may seem younger by what the network took
-	lineFallsIn  = 2 * time.Second        // an unpowered pin against the pull-down
-	offAfter     = 3 * time.Second        // proof of off takes quietFor and streamMargin
-	blindFor     = 10 * time.Second       // how long a line that cannot be read holds a proof of off back
-	askAgain     = 5 * time.Second        // after an answer that broke off
-	askWithin    = 30 * time.Second       // a node that is not heard so long after Proceed cannot be asked
-	railAgain    = time.Second            // between two writes of a rail
-	railTries    = 3                      // writes before the rail has failed
-	highFor      = 500 * time.Millisecond // a level that is held is one that lasts so long
-	samplesFresh = 3 * time.Second        // an agent heard within this time is up
-	silentFor    = 10 * time.Second       // how long a node without a usable line and without a rail must be silent to count as halted
-	longestChain = 16                     // transitions that one event can cause
+	observeFor   = 10 * time.Second        // how long a new machine waits for an agent before it believes that there is none
+	resumeWithin = 30 * time.Second        // a latch older than this at the start of a coordinator needs a boot deadline of silence
+	minimumOff   = 5 * time.Second         // a rail stays off so long: converters and capacitors empty
+	quietFor     = 2 * time.Second         // twice the agent's heartbeat
+	streamMargin = time.Second             // a sample may seem younger by what the network took
+	lineFallsIn  = 2 * time.Second         // an unpowered pin against the pull-down
+	offAfter     = 3 * time.Second         // proof of off takes quietFor and streamMargin
+	blindFor     = 10 * time.Second        // how long a line that cannot be read holds a proof of off back
+	askAgain     = 5 * time.Second         // after an answer that broke off
+	askWithin    = 30 * time.Second        // a node that is not heard so long after Proceed cannot be asked
+	railAgain    = time.Second             // between two writes of a rail
+	railTries    = 3                       // writes before the rail has failed
+	highFor      = 500 * time.Millisecond  // a level that is held is one that lasts so long
+	samplesFresh = 3 * time.Second         // an agent heard within this time is up
+	silentFor    = 10 * time.Second        // how long a node without a usable line and without a rail must be silent to count as halted
+	awake        = 2500 * time.Millisecond // an owner that steps more seldom stood still
+	glitch       = 150 * time.Millisecond  // what is high for longer while its node is heard is no glitch
+	mostRises    = 8                       // of a line, within risesWithin, while its node is heard
+	risesWithin  = 10 * time.Second
+	longestChain = 16 // transitions that one event can cause
 )
 
 type feed uint8
@@ -62,11 +66,21 @@ type line struct {
 	err     error
 	proof   proof
 	wasHigh bool // it was held high while the node began its boot
+	unheard noise
+	counted noise
+}
+
+// noise is what a line did that nobody's end explains if the node is heard with a later sample.
+type noise struct {
+	from  time.Time // of the first rise
+	rises int
+	long  bool // it was high for longer than a glitch
 }
 
 // agent is what is known of the node's agent.
 type agent struct {
 	alive   bool
+	since   time.Time // when it was heard again
 	spoke   time.Time // of the newest message
 	sampled time.Time // of the newest sample
 	silent  time.Time // when it fell silent
@@ -98,8 +112,8 @@ type proved struct {
 	torn    bool      // an edge came late and contradicts it
 }
 
-func (m *Machine) observe() {
-	switch ev := m.ev.(type) {
+func (m *Machine) observe(ev Event) {
+	switch ev := ev.(type) {
 	case RailSeen:
 		m.railSeen(ev)
 	case RailWritten:
@@ -130,6 +144,10 @@ func (m *Machine) observe() {
 	case Strayed:
 		if m.rec.Task.Kind == TaskTest && !m.pulse.asked.IsZero() && !ev.At.Before(m.pulse.asked) {
 			m.pulse.stray = ev.Node
+		}
+	case Doubted:
+		if !m.rec.Doubted {
+			m.rec.Doubted, m.changed = true, true
 		}
 	case Persisted:
 		m.stored = max(m.stored, min(ev.Number, m.number))
@@ -204,13 +222,59 @@ func (m *Machine) lineEdge(ev LineEdge) {
 	if l.level == LevelHigh && !ev.High && !m.agent.alive && ev.At.Sub(l.since) >= highFor {
 		l.wasHigh = true
 	}
+	if m.doing(TaskTest) && !m.pulse.asked.IsZero() {
+		if len(m.pulse.edges) < 8 {
+			m.pulse.edges = append(m.pulse.edges, ev.At)
+		}
+	} else if m.agent.alive {
+		l.unheard.edge(ev, l.since)
+	}
 	l.level, l.since, l.err = levelOf(ev.High), ev.At, nil
 	l.proof.edge(ev.High, ev.At)
-	if m.rec.Latch != nil && ev.At.Before(m.proved.due) {
+	if m.rec.Latch != nil && (ev.At.Before(m.proved.due) || ev.High && m.riseTears()) {
 		m.proved.torn = true
 	}
-	if m.rec.Task.Kind == TaskTest && !m.pulse.asked.IsZero() && len(m.pulse.edges) < 8 {
-		m.pulse.edges = append(m.pulse.edges, ev.At)
+}
+
+// edge counts an edge; since is when the level before it began.
+func (n *noise) edge(ev LineEdge, since time.Time) {
+	switch {
+	case !ev.High:
+		n.long = n.long || !n.from.IsZero() && ev.At.Sub(since) > glitch
+		return
+	case n.from.IsZero():
+		n.from = ev.At
+	case ev.At.Sub(n.from) > risesWithin:
+		n.from, n.rises = ev.At, 0
+	}
+	n.rises++
+}
+
+// riseTears says that a rise after the latch shows a line that is not held: a helper's line rises once. A board that has
+// been halted for long may pick something up.
+func (m *Machine) riseTears() bool {
+	return m.rec.Latch.Mechanism == MechanismHelper && (m.state != StateHalted || !m.over(m.proved.at, resumeWithin))
+}
+
+// hearNoise takes a sample that shows that the node was up while its line moved. What is on disk then is that it proves
+// nothing; a line that was never seen low proves nothing as it is.
+func (m *Machine) hearNoise(sampled time.Time) {
+	l := &m.line
+	from := l.since
+	if m.agent.since.After(from) {
+		from = m.agent.since
+	}
+	held := l.level == LevelHigh && sampled.Sub(from) > glitch && !m.doing(TaskTest)
+	n, all := &l.unheard, &l.counted
+	if !n.from.IsZero() && sampled.After(n.from) {
+		if n.from.Sub(all.from) > risesWithin {
+			*all = noise{from: n.from}
+		}
+		all.rises, all.long = all.rises+n.rises, all.long || n.long
+		*n = noise{}
+	}
+	if (held || all.long || all.rises > mostRises) && m.rec.SeenLow && !m.rec.Noisy {
+		m.rec.Noisy, m.changed = true, true
 	}
 }
 
@@ -231,7 +295,7 @@ func (m *Machine) seeLow() {
 
 func (m *Machine) heard(ev Heard) {
 	at := ev.SampledAt
-	if at.IsZero() {
+	if at.IsZero() || ev.First {
 		at = m.now
 	}
 	if at.Before(m.rail.rise) || ev.BootID != m.rec.BootID && at.Before(m.agent.spoke) {
@@ -248,9 +312,22 @@ func (m *Machine) heard(ev Heard) {
 		if m.rec.BootID != "" || m.state == StateStarting {
 			m.rec.HighAtBoot = m.line.wasHigh && m.rec.Latch == nil
 		}
-		m.rec.BootID, m.rec.SeenLow, m.rec.Announced, m.changed = ev.BootID, false, AnnouncedUnspecified, true
+		m.forgetLine()
+		m.rec.BootID, m.rec.Announced, m.changed = ev.BootID, AnnouncedUnspecified, true
+		a.alive = false
+	}
+	if !a.alive {
+		a.since, m.line.unheard, m.line.counted = at, noise{}, noise{}
 	}
 	a.alive, m.line.wasHigh = true, false
+	m.hearNoise(ev.SampledAt)
+}
+
+// forgetLine forgets what the line showed in a boot that is over.
+func (m *Machine) forgetLine() {
+	if m.rec.SeenLow || m.rec.Noisy || m.rec.LowBefore {
+		m.rec.SeenLow, m.rec.Noisy, m.rec.LowBefore, m.changed = false, false, false, true
+	}
 }
 
 // announcedUnclear is a shutdown of which the system did not say whether the node comes back.
@@ -272,6 +349,7 @@ func (m *Machine) announced(ev Announced) {
 		if !ev.At.IsZero() && ev.At.Before(m.now) {
 			m.asked.at = ev.At
 		}
+		m.rec.LowBefore = m.line.level == LevelLow
 	}
 	m.rec.Announced, m.changed = kind, true
 	if kind != AnnouncedUnspecified {

@@ -23,6 +23,7 @@ const (
 	leastTolerance   = 20 * time.Millisecond
 	overlayDelay     = 100 * time.Millisecond // the overlay's default
 	lowBefore        = 500 * time.Millisecond // how long the line rests before the overlay's first edge
+	quietBefore      = 2 * time.Second        // how long it rests before a helper's
 	helperHolds      = 500 * time.Millisecond
 	// settles is between the first look at a finished proof and its end: a process that stood still sees its timers before
 	// the edges that wait for it.
@@ -49,8 +50,10 @@ func (p *proof) seen(high bool, now time.Time) {
 	*p = proof{known: true, high: high, from: now}
 }
 
-// due says when the proof is finished if no further edge comes; false when it cannot be finished like that.
-func (p *proof) due(s Signal, asked time.Time) (time.Time, bool) {
+// due says when the proof is finished if no further edge comes; false when it cannot be finished like that. It begins after
+// lived: what the node did until then was no end. low says that the line was low when the end was asked for or announced,
+// for a watch that has begun since.
+func (p *proof) due(s Signal, lived time.Time, low bool) (time.Time, bool) {
 	if !p.known || !p.high {
 		return time.Time{}, false
 	}
@@ -58,17 +61,25 @@ func (p *proof) due(s Signal, asked time.Time) (time.Time, bool) {
 	case MechanismHelper:
 		start := p.edges[3]
 		if start.IsZero() {
-			start = p.from
+			return p.from.Add(helperHolds), low && !p.from.Before(lived)
 		}
-		return start.Add(helperHolds), !start.Before(asked)
+		return start.Add(helperHolds), !start.Before(lived) && p.rested(p.edges[2], start, quietBefore, low)
 	case MechanismOverlay:
-		return p.overlay(s, asked)
+		return p.overlay(s, lived, low)
 	default:
 		return time.Time{}, false
 	}
 }
 
-func (p *proof) overlay(s Signal, asked time.Time) (time.Time, bool) {
+// rested says that the line was low for so long before it rose; a watch that began within that time goes by low.
+func (p *proof) rested(fell, rose time.Time, least time.Duration, low bool) bool {
+	if !fell.IsZero() {
+		return rose.Sub(fell) >= least
+	}
+	return !p.from.IsZero() && (low || rose.Sub(p.from) >= least)
+}
+
+func (p *proof) overlay(s Signal, lived time.Time, low bool) (time.Time, bool) {
 	active, inactive := s.ActiveDelay, s.InactiveDelay
 	if active <= 0 {
 		active = overlayDelay
@@ -77,10 +88,7 @@ func (p *proof) overlay(s Signal, asked time.Time) (time.Time, bool) {
 		inactive = overlayDelay
 	}
 	rest, up, down, again := p.edges[0], p.edges[1], p.edges[2], p.edges[3]
-	if rest.IsZero() {
-		rest = p.from
-	}
-	if rest.IsZero() || up.IsZero() || up.Before(asked) || up.Sub(rest) < lowBefore ||
+	if up.IsZero() || up.Before(lived) || !p.rested(rest, up, lowBefore, low) ||
 		!within(down.Sub(up), active) || !within(again.Sub(down), inactive) {
 		return time.Time{}, false
 	}
@@ -95,8 +103,8 @@ func tolerance(delay time.Duration) time.Duration {
 }
 
 // finished says that the proof is complete, and asks to be called again after settles before it does.
-func (p *proof) finished(now time.Time, s Signal, asked time.Time) bool {
-	due, ok := p.due(s, asked)
+func (p *proof) finished(now time.Time, s Signal, lived time.Time, low bool) bool {
+	due, ok := p.due(s, lived, low)
 	if !ok || now.Before(due) {
 		return false
 	}

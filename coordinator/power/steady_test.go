@@ -22,13 +22,13 @@ func TestAnIdleNodeWritesNothing(t *testing.T) {
 	}
 	rail, signal, tick = RailSeen{On: true}, Reported{helper}, Tick{}
 	for range 3600 {
-		heard = Heard{w.bootID(), w.now.Add(time.Second)}
+		heard = Heard{BootID: w.bootID(), SampledAt: w.now.Add(time.Second)}
 		second()
 	}
 	if next, ok := w.m.Next(); ok {
 		t.Errorf("it wants to be woken at %v", next)
 	}
-	heard = Heard{w.bootID(), w.now}
+	heard = Heard{BootID: w.bootID(), SampledAt: w.now}
 	if n := testing.AllocsPerRun(100, second); n > 0 {
 		t.Errorf("%v allocations in a second", n)
 	}
@@ -39,7 +39,7 @@ func TestARecordIsPlainData(t *testing.T) {
 	r := Record{
 		Task:    Task{Operation: "op-1", Kind: TaskStop, Asked: true, BootID: "boot-1", Accepted: true, Reason: "r"},
 		Desired: DesiredOff, Latch: &Latch{MechanismOverlay, "boot-1", []Instant{at, at}, at}, Cut: "proof of done by the overlay",
-		SeenLow: true, BootID: "boot-1", HighAtBoot: true, Announced: announcedUnclear,
+		SeenLow: true, BootID: "boot-1", HighAtBoot: true, Noisy: true, LowBefore: true, Doubted: true, Announced: announcedUnclear,
 		Signal: Signal{MechanismHelper, time.Second, time.Second, "e"}, Wiring: WiringTested, Fault: FaultRailWelded, Maintenance: new(true),
 		Was: StateLost, Since: at,
 	}

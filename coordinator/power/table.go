@@ -120,6 +120,8 @@ var table = [...]row{
 	{in(StateUnknown), always, "maintenance", (*Machine).inMaintenance, StateMaintenance, "end: in maintenance", (*Machine).endForMaintenance},
 	{in(StateUnknown), always, "a fault is kept", (*Machine).faultKept, StateFault, "", nil},
 	{in(StateUnknown), always, "a test, or a forced cut of another boot of the master, is kept", (*Machine).taskVoid, same, "end: failed", (*Machine).dropTask},
+	{in(StateUnknown), always, "an edge came late that contradicts the proof", (*Machine).latchTorn, same, "void the proof", (*Machine).tearLatch},
+	{in(StateUnknown), always, "proof of done", (*Machine).isProved, same, "latch it", (*Machine).latch},
 	{in(StateUnknown), always, "rail on, a forced cut is kept", (*Machine).resumesForce, StateCutting, "rail off", (*Machine).cut},
 	{in(StateUnknown), always, "a cut had begun, and the rail is off", (*Machine).cutFound, StateCutting, "", (*Machine).railFellEarlier},
 	{in(StateUnknown), always, "rail off, but its agent is heard", (*Machine).heardUnfed, StateFault, "rail welded", (*Machine).welded},
@@ -136,12 +138,14 @@ var table = [...]row{
 	{in(StateUnknown), always, "it is heard", (*Machine).isHeard, StateBooting, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "silent, a proof of another boot of the master is kept", (*Machine).latchForeign, same, "void the proof", (*Machine).forgetLatch},
 	{in(StateUnknown), always, "silent, a proof and a stop are kept", (*Machine).resumesProven, StateProven, "", (*Machine).forgetCut},
-	{in(StateUnknown), always, "silent, a proof is kept", (*Machine).resumesHalted, StateHalted, "", (*Machine).forgetCut},
+	{in(StateUnknown), always, "silent, a proof and a start without a rail are kept", (*Machine).resumesQueued, StateQueued, "", nil},
+	{in(StateUnknown), always, "silent, a proof is kept", (*Machine).resumesHalted, StateHalted, "end: halted, still powered", (*Machine).halt},
 	{in(StateUnknown), always, "silent, a start is kept", (*Machine).resumesStart, StateStarting, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "silent, it was stuck", (*Machine).resumesStuck, StateStuck, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "silent, it was lost", (*Machine).resumesLost, StateLost, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "silent, a reboot was asked or announced", (*Machine).resumesReboot, StateRebooting, "", (*Machine).keepStage},
 	{in(StateUnknown), always, "silent, a power-off was asked or announced", (*Machine).resumesStop, StateStopping, "", (*Machine).keepStage},
+	{in(StateUnknown), always, "silent for 10 s, and it has neither rail nor line", (*Machine).onlySilent, StateLost, "end: it is not heard", (*Machine).adoptSilent},
 	{in(StateUnknown), always, "silent for 10 s", (*Machine).silentFound, StateStarting, "end: it is not heard", (*Machine).adoptSilent},
 
 	// What ends whatever is under way.
@@ -167,7 +171,7 @@ var table = [...]row{
 	{in(StateReady), always, "the test is over", (*Machine).pulseOver, same, "end: tested, or why not", (*Machine).judgePulse},
 	{in(StateReady, StateBooting), always, "it announced a reboot", (*Machine).announcedReboot, StateRebooting, "", (*Machine).beginStage},
 	{in(StateReady, StateBooting), always, "it announced a shutdown", (*Machine).announcedOff, StateStopping, "", (*Machine).beginStage},
-	{in(StateReady, StateBooting), always, "it is silent, and its line is high", (*Machine).silentHigh, StateLost, "", (*Machine).beginStage},
+	{in(StateReady, StateBooting), always, "it is silent, and its line is high, or it has neither rail nor line", (*Machine).silentHigh, StateLost, "", (*Machine).loseSight},
 	{in(StateReady, StateBooting), always, "it is silent", (*Machine).isSilent, StateRebooting, "", (*Machine).markStage},
 
 	// Restarting.
@@ -196,6 +200,7 @@ var table = [...]row{
 	// Shutting down.
 	{in(StateStopping), always, "heard, and no power-off is announced", (*Machine).isRestarted, StateReady, "end: it restarted instead", (*Machine).failRestarted},
 	{in(StateStopping), always, "it announced a reboot", (*Machine).announcedReboot, StateRebooting, "end: it restarts instead", (*Machine).rebootInstead},
+	{in(StateHalted), always, "heard, and it had given no proof", (*Machine).heardUnproved, StateReady, "", (*Machine).up},
 	{in(StateStuck), always, "heard, and no power-off is announced", (*Machine).isRestarted, StateReady, "end: it restarted instead", (*Machine).failRestarted},
 	{in(StateLost), always, "it is heard", (*Machine).isHeard, StateReady, "", (*Machine).up},
 	{latchable, always, "proof of done", (*Machine).isProved, same, "latch it", (*Machine).latch},

@@ -41,11 +41,16 @@ func (m *Machine) askPulse() {
 
 func (m *Machine) judgePulse() {
 	if wrong := m.pulse.wrong(); wrong != "" {
+		if m.pulse.stray != "" && len(m.pulse.edges) == 0 {
+			m.rec.Doubted = true // both lines are in doubt
+			m.emit(Swapped{Node: m.pulse.stray})
+		}
 		m.end(OutcomeFailed, wrong)
 		return
 	}
 	m.milestone("done signal", fmt.Sprintf("high for %v", m.pulse.edges[1].Sub(m.pulse.edges[0]).Round(time.Millisecond)))
-	m.rec.Wiring, m.changed = WiringTested, true
+	m.rec.Wiring, m.rec.Doubted, m.rec.Noisy, m.changed = WiringTested, false, false, true
+	m.line.counted = noise{}
 	m.end(OutcomeDone, "its done line is connected, the right way round, and its own")
 }
 
@@ -109,6 +114,9 @@ func (m *Machine) markAccepted() {
 	if m.doing(TaskCut) {
 		return
 	}
+	if !m.rec.Task.Accepted {
+		m.milestone("accepted", "")
+	}
 	m.rec.Task.Asked, m.rec.Task.Accepted, m.rec.Task.BootID, m.changed = true, true, m.rec.BootID, true
 }
 
@@ -117,6 +125,7 @@ func (m *Machine) markAccepted() {
 func (m *Machine) writeAsk() {
 	m.asked.at = m.now
 	m.rec.Task.Asked, m.rec.Task.BootID = true, m.rec.BootID
+	m.rec.LowBefore = m.line.level == LevelLow
 	m.restage()
 }
 
@@ -169,7 +178,7 @@ func (m *Machine) failCancelled() {
 
 func (m *Machine) latch() {
 	p, s := &m.line.proof, m.rec.Signal
-	due, _ := p.due(s, m.asked.at)
+	due, _ := p.due(s, m.lived(), m.rec.LowBefore)
 	l := &Latch{Mechanism: s.Mechanism, BootID: m.rec.BootID, At: m.instant(m.now)}
 	for _, at := range p.kernelTimes(s) {
 		l.Edges = append(l.Edges, m.instant(at))
@@ -205,6 +214,9 @@ func (m *Machine) halt() {
 	m.want(DesiredOff)
 	m.why = "it has shut down and still has power"
 	if !m.doing(TaskStop) {
+		if !m.doing(TaskCut) {
+			m.end(OutcomeFailed, m.why)
+		}
 		return
 	}
 	if m.hasRail() {

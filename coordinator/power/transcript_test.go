@@ -306,7 +306,7 @@ func (s *stage) readRail() {
 }
 
 func (s *stage) speak() {
-	s.step(Heard{fmt.Sprint("boot-", s.boot), s.now})
+	s.step(Heard{BootID: fmt.Sprint("boot-", s.boot), SampledAt: s.now})
 	s.step(Reported{s.sig})
 }
 

@@ -270,7 +270,7 @@ func (t *trial) pass(d time.Duration) { t.now = t.now.Add(d) }
 func (t *trial) speak() {
 	if t.agent && t.m != nil {
 		t.alone = false
-		t.step(Heard{t.bootID(), t.now})
+		t.step(Heard{BootID: t.bootID(), SampledAt: t.now})
 		t.step(Reported{t.sig})
 	}
 }
