@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/bramblemesh/bramble/coordinator/config"
 	"github.com/bramblemesh/bramble/coordinator/core"
@@ -72,7 +74,7 @@ func node(n core.NodeConfig, cfg *config.Config) string {
 			parts = append(parts, fmt.Sprintf("done line %s", d.Line))
 		}
 	}
-	parts = append(parts, risks(n)...)
+	parts = append(parts, risks(n, cfg)...)
 	if len(n.After) > 0 {
 		parts = append(parts, "after "+strings.Join(n.After, ", "))
 	}
@@ -97,9 +99,22 @@ func switched(r config.Rail) string {
 	return fmt.Sprintf("rail %s%s, whose level while nobody drives it is not said (reset_level)", r.Line.Line, low)
 }
 
-// risks says where the configuration allows a cut that nobody proved to be safe.
-func risks(n core.NodeConfig) []string {
+// longestStop is what a shutdown of this machine leaves a worker, of the 28 minutes of bramble-stop-order.service.
+const longestStop = 25 * time.Minute
+
+// risks says where the configuration allows a cut that nobody proved to be safe, and where it allows less than it seems.
+func risks(n core.NodeConfig, cfg *config.Config) []string {
 	var out []string
+	if n.Rail && !n.Power.Line {
+		out = append(out, "NO DONE LINE: nothing but --force cuts it, or a time that you set")
+	}
+	s := cfg.Core.Supply
+	if own := max(n.BootPeakAmperes, n.MaximumAmperes); n.Rail && s.LimitAmperes > 0 && s.FixedAmperes+own > s.LimitAmperes+1e-9 {
+		out = append(out, fmt.Sprintf("NEVER STARTED: its %gA and the %gA that are always on exceed the supply's %gA", own, s.FixedAmperes, s.LimitAmperes))
+	}
+	if n.Rail && n.Power.StopDeadline > longestStop {
+		out = append(out, fmt.Sprintf("stop_deadline %s, though systemd forces a shutdown of this machine after 30 minutes", n.Power.StopDeadline))
+	}
 	if n.Power.TrustWiring {
 		out = append(out, "its wiring trusted without a test")
 	}
@@ -122,10 +137,14 @@ func supply(cfg *config.Config) []string {
 	if s.LimitAmperes > 0 {
 		limit = fmt.Sprintf("keep the supply under %gA, %gA of them always on", s.LimitAmperes, s.FixedAmperes)
 	}
-	return []string{
+	lines := []string{
 		fmt.Sprintf("%s; %s between two starts, %s without under-voltage before one", limit, s.Stagger, s.Settle),
 		fmt.Sprintf("after an outage: %s; operations and proofs in %s", cfg.Core.AfterOutage, cfg.State),
 	}
+	if !slices.ContainsFunc(cfg.Core.Nodes, func(n core.NodeConfig) bool { return n.Power.Master }) {
+		lines = append(lines, "take no node for the machine this runs on: if it is one of them, mark it with master: true, or case stop powers it off like a worker")
+	}
+	return lines
 }
 
 func fan(f core.FanConfig, h config.Fan) string {
