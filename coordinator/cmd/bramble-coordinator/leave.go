@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,7 +32,7 @@ const (
 
 // leave ends the coordinator once a signal has asked for it. If the whole machine goes down, the workers are stopped
 // first, in order, while there is a network: where the rails fall with this machine, they would be cut while running.
-func leave(asked <-chan struct{}, over context.Context, c *coordinator.Coordinator, rails int, logger hclog.Logger) {
+func leave(asked <-chan struct{}, over context.Context, c *coordinator.Coordinator, rails int, more *patience, logger hclog.Logger) {
 	select {
 	case <-asked:
 	case <-over.Done():
@@ -40,7 +41,7 @@ func leave(asked <-chan struct{}, over context.Context, c *coordinator.Coordinat
 	if rails == 0 {
 		return
 	}
-	defer patience(over, logger)()
+	more.ask(logger)
 	if !goingDown(over, systemd.GoingDown, logger) {
 		return
 	}
@@ -90,24 +91,25 @@ func askOnce(ctx context.Context, ask func(context.Context) (bool, error)) (bool
 	return ask(ctx)
 }
 
-// patience keeps systemd from killing this process until the function that it returns is called, or ctx ends.
-func patience(ctx context.Context, logger hclog.Logger) (end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(asking)
-		defer ticker.Stop()
-		for {
+// patience keeps systemd from killing this process while it stops the workers, for as long as the control loop lives:
+// systemd's watchdog does not look after a service that stops.
+type patience struct{ asked atomic.Bool }
+
+// ask asks for time at once, and from then on by tick.
+func (p *patience) ask(logger hclog.Logger) {
+	daemon.Extend(logger, grant)
+	p.asked.Store(true)
+}
+
+// tick returns what the control loop calls once a second.
+func (p *patience) tick(logger hclog.Logger) func() {
+	var last time.Time
+	return func() {
+		if now := time.Now(); p.asked.Load() && now.Sub(last) >= asking {
+			last = now
 			daemon.Extend(logger, grant)
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return
-			}
 		}
-	}()
-	return func() { cancel(); <-ended }
+	}
 }
 
 // follow reports an operation until it has ended.

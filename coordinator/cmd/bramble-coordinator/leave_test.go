@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,5 +50,45 @@ func TestGoingDownAsksUntilItKnows(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A stop that takes its time is not killed; one whose control loop hangs is.
+func TestPatienceLastsAsLongAsTheControlLoop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify.sock")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	heard := func() (count int) {
+		text := make([]byte, 64)
+		for manager.SetReadDeadline(time.Now().Add(time.Millisecond)) == nil {
+			n, err := manager.Read(text)
+			if err != nil {
+				break
+			}
+			if got := string(text[:n]); got != "EXTEND_TIMEOUT_USEC=30000000" {
+				t.Errorf("told %q", got)
+			}
+			count++
+		}
+		return count
+	}
+	var p patience
+	tick := p.tick(hclog.NewNullLogger())
+	tick()
+	if n := heard(); n != 0 {
+		t.Errorf("asked for more time %d times before the end", n)
+	}
+	p.ask(hclog.NewNullLogger())
+	if n := heard(); n != 1 {
+		t.Errorf("asked for more time %d times at first, want once", n)
+	}
+	tick()
+	tick()
+	if n := heard(); n != 1 {
+		t.Errorf("two ticks asked for more time %d times, want once", n)
 	}
 }

@@ -168,7 +168,7 @@ func TestAliveIsReadyOnce(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "1000000")
 	t.Setenv("WATCHDOG_PID", "")
 	t.Setenv("NOTIFY_SOCKET", "")
-	tick := alive(&config.Config{}, hclog.New(&hclog.LoggerOptions{Output: &out}))
+	tick := alive(&config.Config{}, func() {}, hclog.New(&hclog.LoggerOptions{Output: &out}))
 	tick()
 	tick()
 	if text := out.String(); strings.Count(text, "looking after") != 1 || strings.Count(text, "WatchdogSec is shorter") != 1 {

@@ -77,7 +77,7 @@ func (c *cli) serve(ctx context.Context, cfg *config.Config, logger hclog.Logger
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.memory()) }()
-	live.Alive = alive(cfg, logger)
+	live.Alive = alive(cfg, kept.patience.tick(logger), logger)
 	coordinator, err := coordinator.New(live)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func work(asked context.Context, c *coordinator.Coordinator, fans []*port, kept 
 		beside.Go(func() { kept.lines.Run(ctx, logger) })
 	}
 	beside.Go(func() {
-		leave(asked.Done(), ctx, c, kept.rails, logger)
+		leave(asked.Done(), ctx, c, kept.rails, kept.patience, logger)
 		cancel()
 	})
 	return c.Run(ctx)
@@ -115,11 +115,13 @@ type kept struct {
 	lines  *keeper.Store // nil without rails and done lines
 	memory func() error  // closes the store
 	rails  int
+	// patience is systemd's, while that takes its time.
+	patience *patience
 }
 
 // power connects rails, done lines and memory. A case without rails and done lines has none of them.
 func (c *cli) power(live *coordinator.Config, cfg *config.Config, logger hclog.Logger) (k kept, err error) {
-	k.memory = func() error { return nil }
+	k.memory, k.patience = func() error { return nil }, &patience{}
 	if len(cfg.Hardware.Rails)+len(cfg.Hardware.DoneLines) == 0 {
 		return k, nil
 	}
@@ -187,7 +189,7 @@ func (c *cli) attach(ctx context.Context, live *coordinator.Config, cfg *config.
 
 // alive is called by the control loop after each tick. The first one is when the case is looked after: the listeners
 // accept, and each fan has its duty.
-func alive(cfg *config.Config, logger hclog.Logger) func() {
+func alive(cfg *config.Config, more func(), logger hclog.Logger) func() {
 	feed, atLeast := daemon.Watchdog(logger)
 	if atLeast > 0 && atLeast < core.Interval {
 		logger.Warn("WatchdogSec is shorter than two control ticks and will fire without need", "reason", fmt.Sprintf("set it to %s or more", 3*core.Interval))
@@ -201,5 +203,6 @@ func alive(cfg *config.Config, logger hclog.Logger) func() {
 			daemon.Status(logger, fmt.Sprintf("case %s: %d nodes, %d fans", cfg.Core.Case, len(cfg.Core.Nodes), len(cfg.Core.Fans)))
 		}
 		feed()
+		more()
 	}
 }
