@@ -119,28 +119,37 @@ type kept struct {
 	patience *patience
 }
 
-// power connects rails, done lines and memory. A case without rails and done lines has none of them.
+// power connects rails and done lines, where there are any, and the memory of every case that has nodes: workers without
+// a rail are powered off, restarted and in maintenance, too.
 func (c *cli) power(live *coordinator.Config, cfg *config.Config, logger hclog.Logger) (k kept, err error) {
 	k.memory, k.patience = func() error { return nil }, &patience{}
-	if len(cfg.Hardware.Rails)+len(cfg.Hardware.DoneLines) == 0 {
+	k.rails = len(cfg.Hardware.Rails)
+	wired := k.rails+len(cfg.Hardware.DoneLines) > 0
+	if wired {
+		if k.lines, err = keeper.Open(c.below("rails.sock")); err != nil {
+			logger.Warn("what an earlier run kept of the rails could not be asked for; they are taken over as they are", "error", err)
+		}
+		warnings, err := wire(live, cfg, k.lines)
+		for _, w := range warnings {
+			logger.Warn("power", "error", w)
+		}
+		if err != nil {
+			return k, err
+		}
+	}
+	if len(cfg.Core.Nodes) == 0 {
 		return k, nil
 	}
-	k.rails = len(cfg.Hardware.Rails)
-	if k.lines, err = keeper.Open(c.below("rails.sock")); err != nil {
-		logger.Warn("what an earlier run kept of the rails could not be asked for; they are taken over as they are", "error", err)
-	}
-	warnings, err := wire(live, cfg, k.lines)
-	for _, w := range warnings {
-		logger.Warn("power", "error", w)
-	}
-	if err != nil {
-		return k, err
-	}
-	live.Clock = c.clock
-	live.Hardware.Store, k.memory, err = remember(filepath.Join("/", c.machine, cfg.State))
-	if err != nil {
+	memory, closeMemory, err := remember(filepath.Join("/", c.machine, cfg.State))
+	switch {
+	case err == nil:
+	case wired:
 		logger.Error("operations and proofs cannot be kept, so nothing will be switched", "error", err)
+	default: // nothing can be cut, so that a person who just looks needs no folder
+		logger.Warn("operations and maintenance are forgotten when this program ends", "error", err)
+		return k, nil
 	}
+	live.Clock, live.Hardware.Store, k.memory = c.clock, memory, closeMemory
 	return k, nil
 }
 
