@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,13 +29,10 @@ type applied struct {
 
 func (c *cli) mapPath() string { return c.below("hardware.json") }
 
-func (c *cli) below(name string) string {
-	machine := c.machine
-	if machine == "" {
-		machine = "/"
-	}
-	return filepath.Join(machine, directory, name)
-}
+func (c *cli) below(name string) string { return c.at(filepath.Join(directory, name)) }
+
+// at is where the machine has a file.
+func (c *cli) at(path string) string { return filepath.Join(cmp.Or(c.machine, "/"), path) }
 
 // writeMap replaces the map in one step: whoever reads it finds the old one or the new one, whole.
 func writeMap(path string, a applied) error {

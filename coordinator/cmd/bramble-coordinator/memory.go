@@ -77,7 +77,7 @@ func remember(path string) (s coordinator.Store, close func() error, err error) 
 // clock reads what the times in the store are counted from. Without a boot's identifier, each run counts as a new boot.
 func (c *cli) clock() power.Instant {
 	var now unix.Timespec
-	id, err := os.ReadFile(filepath.Join("/", c.machine, "proc/sys/kernel/random/boot_id"))
+	id, err := os.ReadFile(c.at("proc/sys/kernel/random/boot_id"))
 	if err = errors.Join(err, unix.ClockGettime(unix.CLOCK_BOOTTIME, &now)); err != nil {
 		return power.Instant{}
 	}

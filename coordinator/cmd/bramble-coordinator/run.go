@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -140,7 +139,7 @@ func (c *cli) power(live *coordinator.Config, cfg *config.Config, logger hclog.L
 	if len(cfg.Core.Nodes) == 0 {
 		return k, nil
 	}
-	memory, closeMemory, err := remember(filepath.Join("/", c.machine, cfg.State))
+	memory, closeMemory, err := remember(c.at(cfg.State))
 	switch {
 	case err == nil:
 	case wired:
