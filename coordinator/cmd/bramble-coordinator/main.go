@@ -86,6 +86,9 @@ func (c *cli) root() *cobra.Command {
 			"In a systemd unit it is the ExecStopPost.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.safe(cmd.Context()) },
 	}, &cobra.Command{
+		Use: "doctor", Short: "Say what this machine offers for the configuration, what is wrong and what to do; changes nothing", Args: commandline.Takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd.Context()) },
+	}, &cobra.Command{
 		Use: "version", Short: "Print the version", Args: commandline.Takes(),
 		RunE: func(*cobra.Command, []string) error { return c.say("bramble-coordinator %s", daemon.Version()) },
 	})
