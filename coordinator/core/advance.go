@@ -260,6 +260,9 @@ func (c *Core) conclude(o *operation) {
 	if parts[0] == "" {
 		parts = parts[1:]
 	}
+	if names := c.upWorkers(); o.Shutdown && names != "" {
+		parts = append(parts, "the master goes down all the same, and "+names+": nothing of it is cut for that, and its rail stays on only where its wiring holds it")
+	}
 	o.Message, o.Ended = strings.Join(parts, "; "), c.instant(c.now)
 	c.running = without(c.running, o)
 	c.changing(o)

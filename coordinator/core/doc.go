@@ -54,7 +54,8 @@
 // in the order of the nodes' dependencies, some at a time; a stop of what others stand on waits for those, and does not
 // begin when one of them failed. Starts wait as queued until the power.Plan lets them go, one by one: by the supply, the
 // stagger, and the under-voltage of any node that is heard. The master is no machine's to stop: it is asked last, by
-// StopMaster, and only when every worker is off, or halted where it has no rail.
+// StopMaster, and only when every worker is off, or halted where it has no rail. Where the master goes down whatever we say,
+// the end of the operation names the workers that are not off: their rails are not cut for it.
 //
 // # Written before acted on
 //

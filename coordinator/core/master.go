@@ -29,8 +29,17 @@ func (c *Core) mastersTurn(o *operation, s *step) string {
 	return ""
 }
 
-// stillUp names the workers that are not off; empty when all are.
+// stillUp says why the master must stay up: workers that are not off; empty when all are.
 func (c *Core) stillUp() string {
+	names := c.upWorkers()
+	if names == "" {
+		return ""
+	}
+	return names + " (promise 2: no rail changes because the master stops); see to it, then ask again"
+}
+
+// upWorkers names the workers that are not off; empty when all are.
+func (c *Core) upWorkers() string {
 	var names []string
 	for _, n := range c.nodes {
 		state := n.machine.State()
@@ -38,10 +47,7 @@ func (c *Core) stillUp() string {
 			names = append(names, fmt.Sprintf("%s is %s", n.cfg.Name, state))
 		}
 	}
-	if len(names) == 0 {
-		return ""
-	}
-	return strings.Join(names, ", ") + " (promise 2: no rail changes because the master stops); see to it, then ask again"
+	return strings.Join(names, ", ")
 }
 
 // stopMaster has the master's own agent asked, once it is on disk that it will be.

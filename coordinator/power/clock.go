@@ -88,7 +88,7 @@ func (m *Machine) lineTimes(consider func(time.Time)) {
 	if !m.proofCounts() {
 		return
 	}
-	if due, ok := m.line.proof.due(m.rec.Signal, m.lived(), m.rec.LowBefore); ok {
+	if due, ok := m.line.proof.due(m.rec.Signal, m.lived(), m.lowBefore()); ok {
 		consider(due)
 		if ripe := m.line.proof.ripe; !ripe.IsZero() {
 			consider(ripe.Add(settles))

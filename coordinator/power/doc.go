@@ -17,17 +17,26 @@
 //
 // # Proof of done
 //
-// It counts only after the node's system was asked for a power-off or announced one, in the same boot; only from a line
-// that was seen low in that boot while the agent was heard; and only by the mechanism that the agent reported last. The
+// It counts only after the node's system was asked for a power-off or announced one, in the same boot, and after its last
+// sample; only from a line that was seen low in that boot while the agent was heard; and only by the mechanism that the agent
+// reported last. A line that was high for more than 150 ms, or rose more than eight times in 10 s, while its node was heard
+// proves nothing until the next boot or a wiring test: that is on disk, an alarm is raised, and a Stop is refused. The
 // overlay's proof is high, low, high, each for its delay within 30 % (20 ms at the least) by the kernel's times of the
 // edges, after half a second of low, and the last level held for longer than a line that swings in this rhythm would hold
-// it. The helper's is a level held for 500 ms without an edge, also one that a new coordinator finds. A reboot, a glitch of
+// it. The helper's is a level held for 500 ms without an edge, after two seconds of low; a rise between the latch and the cut
+// voids it. A watch that begins in the middle (a new coordinator, a line that could not be read) takes what is left, the
+// helper's level or the overlay's low and high, if the record says that the line was low when the end was asked for or
+// announced. It is taken also in the state unknown. A reboot, a glitch of
 // 1, 50 or 100 ms, a line that bounces, floats or is stuck is none. A helper's line that was high for long while the node
 // booted (a pin that is pulled up) proves nothing until a boot has shown it low.
 //
 // The latch is written first. Then the node must stay silent for 2 s and the grace must pass, and the reason of the cut is
 // written. An agent that is heard with a sample newer than the latch voids it: it restarted, or the line lies. So does an
-// edge that was on its way and falls into the time in which the level was to be held. The level need not last after it.
+// edge that was on its way and falls into the time in which the level was to be held. The level need not last after it. So
+// does the first message of a stream that begins after the latch, however old its sample.
+//
+// A machine that is not stepped for 2.5 s did not look. What it had been waiting for in silence begins anew: quiet stream and
+// grace in full, cut_stuck_after and fence_lost_after by the time that was missed.
 //
 // A latch outlives its coordinator, not its master: after another boot of the master the worker may have lost its power
 // as well and be booting. A latch that is older than 30 s when a coordinator starts, or whose cut was held back so long (by
@@ -48,6 +57,14 @@
 // overlay) no pulse is possible. Then, and wherever else it is wanted, a power-off that somebody types on the node tests
 // it: it ends halted; when after the latch every other node with a line is heard, or is off with proof, the owner steps
 // [Witnessed], and the wiring is tested. The cut follows then as it does for any halted node.
+//
+// A pulse that comes on another's line only puts both in doubt ([Swapped], [Doubted]): neither cuts, not even with
+// TrustWiring, until a test or an observed power-off has shown whose line it is.
+//
+// # When the master goes down
+//
+// Nothing is cut for it. A worker that is stuck, lost or in fault keeps its rail, which falls with the master where its wiring
+// does not hold it: the owner says so loudly before, and leaves the master up where it has the choice.
 //
 // # What its owner does
 //

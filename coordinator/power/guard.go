@@ -246,8 +246,11 @@ func (m *Machine) proofCounts() bool {
 }
 
 func (m *Machine) isProved() bool {
-	return m.proofCounts() && m.line.level == LevelHigh && m.line.proof.finished(m.now, m.rec.Signal, m.lived(), m.rec.LowBefore)
+	return m.proofCounts() && m.line.level == LevelHigh && m.line.proof.finished(m.now, m.rec.Signal, m.lived(), m.lowBefore())
 }
+
+// lowBefore says that the line was low when this end began, and that it is not one that rises by itself at a reset.
+func (m *Machine) lowBefore() bool { return m.rec.LowBefore && !m.rec.HighAtBoot }
 
 // lived is until when the node was up for certain: until it was asked, or announced its end, and until its last sample.
 func (m *Machine) lived() time.Time {

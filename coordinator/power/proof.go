@@ -88,11 +88,24 @@ func (p *proof) overlay(s Signal, lived time.Time, low bool) (time.Time, bool) {
 		inactive = overlayDelay
 	}
 	rest, up, down, again := p.edges[0], p.edges[1], p.edges[2], p.edges[3]
-	if up.IsZero() || up.Before(lived) || !p.rested(rest, up, lowBefore, low) ||
+	if up.IsZero() {
+		return p.remains(active, inactive, lived, low)
+	}
+	if up.Before(lived) || !p.rested(rest, up, lowBefore, low) ||
 		!within(down.Sub(up), active) || !within(again.Sub(down), inactive) {
 		return time.Time{}, false
 	}
 	// A line that swings in this rhythm falls again after the active delay; the driver's last level lasts longer.
+	return again.Add(active + tolerance(active)), true
+}
+
+// remains takes what a watch that began in the first high level still sees of the signature, on a line that was low before.
+// A level alone is none.
+func (p *proof) remains(active, inactive time.Duration, lived time.Time, low bool) (time.Time, bool) {
+	down, again := p.edges[2], p.edges[3]
+	if !low || down.IsZero() || p.from.IsZero() || p.from.Before(lived) || !within(again.Sub(down), inactive) {
+		return time.Time{}, false
+	}
 	return again.Add(active + tolerance(active)), true
 }
 

@@ -178,7 +178,7 @@ func (m *Machine) failCancelled() {
 
 func (m *Machine) latch() {
 	p, s := &m.line.proof, m.rec.Signal
-	due, _ := p.due(s, m.lived(), m.rec.LowBefore)
+	due, _ := p.due(s, m.lived(), m.lowBefore())
 	l := &Latch{Mechanism: s.Mechanism, BootID: m.rec.BootID, At: m.instant(m.now)}
 	for _, at := range p.kernelTimes(s) {
 		l.Edges = append(l.Edges, m.instant(at))

@@ -67,6 +67,7 @@ type stage struct {
 	refuses    bool // a write of the rail fails
 	unreadable bool // the rail
 	full       bool // the disk takes nothing
+	once       bool // it takes one record more
 	waiting    []Persist
 	rebooted   int // boots of the master
 }
@@ -85,6 +86,7 @@ func (s *stage) step(ev Event) {
 		p := s.waiting[0]
 		s.waiting = s.waiting[1:]
 		s.disk = p.Record
+		s.full = s.once
 		s.step(Persisted{p.Number})
 	}
 }
@@ -148,6 +150,9 @@ func (s *stage) command(words []string) {
 		s.coordinator(words[1:])
 	case "run":
 		s.run(s.duration(args[0]))
+	case "still": // the process stands still
+		s.now = s.now.Add(s.duration(args[0]))
+		s.step(Tick{})
 	case "up":
 		s.up, s.boot = true, s.boot+1
 		s.speak()
@@ -224,7 +229,7 @@ func (s *stage) wires(command string, args, words []string) {
 			s.rail = args[0] == "on"
 		}
 	case "disk":
-		s.full = args[0] == "full"
+		s.full, s.once = args[0] == "full", args[0] == "once"
 		if !s.full {
 			s.step(Tick{})
 		}
@@ -286,7 +291,7 @@ func (s *stage) signal(word string) {
 func (s *stage) coordinator(words []string) {
 	var kept *Record
 	if len(words) > 0 {
-		s.waiting, s.full, kept = nil, false, new(s.disk)
+		s.waiting, s.full, s.once, kept = nil, false, false, new(s.disk)
 		s.now = s.now.Add(s.duration(words[len(words)-1]))
 	}
 	if slices.Contains(words, "and-master") {
