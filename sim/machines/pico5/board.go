@@ -143,6 +143,7 @@ func (b *board) machineRuns(powered context.Context) bool {
 	booting.Go(func() {
 		switch err := m.Up(powered); {
 		case err == nil:
+			b.of.log("board %s is up", b.name)
 			b.set(Up, m)
 		case powered.Err() == nil && !m.Over():
 			b.of.log("board %s: %v", b.name, err)
