@@ -159,6 +159,8 @@ func (s *stage) command(words []string) {
 	case "heard":
 		s.up = true
 		s.speak()
+	case "answers": // a new stream, with an old sample
+		s.step(Heard{BootID: fmt.Sprint("boot-", s.boot), SampledAt: s.now.Add(-s.duration(args[0])), First: true})
 	case "silent":
 		s.up = false
 		s.step(Silent{})
