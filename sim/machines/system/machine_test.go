@@ -36,6 +36,13 @@ func TestMachine(t *testing.T) {
 		{"a lost configuration leaves the fans at full", configurationLost},
 		{"numbers of chips move", numbersMove},
 		{"flags come from the best source", flagSources},
+		{"rails survive the coordinator", railsSurvive},
+		{"a second coordinator is refused", secondIsRefused},
+		{"the done line is heard later", doneLineIsHeardLater},
+		{"operations and proofs survive", memorySurvives},
+		{"a damaged memory switches nothing", damagedMemory},
+		{"the agent may power off", mayPowerOff},
+		{"a poweroff stops the workers first", powerOff}, // the last: the machine is gone
 	} {
 		t.Run(c.name, func(t *testing.T) { c.tell(t, m) })
 	}
@@ -70,6 +77,7 @@ func install(t *testing.T, m machine) {
 func files(t *testing.T) map[string]string {
 	binaries := build(t, nil, "./agent/cmd/...", "./coordinator/cmd/...")
 	all := below(t, "/opt/bramble/bin", binaries)
+	all["/opt/bramble/ask"] = filepath.Join(build(t, nil, "./sim/machines/system/testdata/ask"), "ask")
 	for to, from := range below(t, "/opt/bramble/deploy", filepath.Join(moduleRoot(t), "deploy")) {
 		all[to] = from
 	}
