@@ -27,8 +27,10 @@ func watched(t *testing.T, f coordinatorv1.CoordinatorServiceServer, while time.
 	s := newServer(f)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	ctx, interrupt := context.WithTimeout(t.Context(), while)
+	// A Ctrl-C, and no deadline: that would reach the other end of a call, too.
+	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
+	defer time.AfterFunc(while, interrupt).Stop()
 	var errs bytes.Buffer
 	code = run(ctx, process{
 		args: args, getenv: func(string) string { return "" }, stdout: stdout, stderr: &errs, width: func() int { return 0 },
