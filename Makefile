@@ -7,7 +7,7 @@ BINARIES := ./agent/cmd/... ./coordinator/cmd/... ./sim/cmd/...
 GOFILES   = $(shell git ls-files '*.go' | grep -v '^gen/')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-system lint generate build lock
+.PHONY: help run test test-system test-case lint generate build lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ test: ## every test that needs only Go, with the race detector
 	$(GO) test -count=1 ./internal/arrows
 
 test-system: ## the binaries on Debian's kernel in virtual machines and on emulated boards; root and Debian's packages
-	$(GO) test -tags system -p 1 -count=1 -v -timeout 40m ./sim/machines/...
+	$(GO) test -tags system -p 1 -count=1 -v -timeout 40m ./sim/machines ./sim/machines/guest ./sim/machines/system
+
+test-case: ## a whole case of five virtual machines, with its wires and disks; needs what test-system does, and QEMU 10
+	$(GO) test -tags system -p 1 -count=1 -v -timeout 60m ./sim/machines/backplane ./sim/machines/pico5
 
 lint: ## contracts, breaking changes, vet, staticcheck, go fix, gofmt
 	$(TOOL) buf lint
