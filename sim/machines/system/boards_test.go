@@ -68,7 +68,6 @@ func emulatedBoards() []emulated {
 // The agents for ARM run on emulated boards with Debian's kernels and report what is there; a coordinator on this machine
 // follows both over the network, with mutual TLS.
 func TestBoards(t *testing.T) {
-	t.Parallel()
 	boards := emulatedBoards()
 	running := bootBoards(t, boards)
 	authority := identitytest.NewAuthority(t, "boards")

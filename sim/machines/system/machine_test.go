@@ -15,9 +15,8 @@ type chapter struct {
 	tell func(t *testing.T, m machine)
 }
 
-// The whole product on one machine. It is mostly waiting, so the boards may run beside it.
+// The whole product on one machine.
 func TestMachine(t *testing.T) {
-	t.Parallel()
 	m := boot(t)
 	install(t, m)
 	for _, c := range []chapter{
