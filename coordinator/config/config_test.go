@@ -278,14 +278,14 @@ func TestMaster(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		master := ""
+		var master strings.Builder
 		for _, n := range parsed.Core.Nodes {
 			if n.Power.Master {
-				master += n.Name
+				master.WriteString(n.Name)
 			}
 		}
-		if master != c.master {
-			t.Errorf("%s: the master is %q", name, master)
+		if master.String() != c.master {
+			t.Errorf("%s: the master is %q", name, master.String())
 		}
 	}
 }

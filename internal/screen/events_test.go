@@ -220,7 +220,7 @@ func TestProgressSaysOnce(t *testing.T) {
 		return s
 	}
 	var p Progress
-	got := ""
+	var got strings.Builder
 	for _, s := range []*coordinatorv1.Step{
 		step(coordinatorv1.StepState_STEP_STATE_WAITING, "its turn comes after w2"),
 		step(coordinatorv1.StepState_STEP_STATE_RUNNING, "", "asked"),
@@ -228,10 +228,10 @@ func TestProgressSaysOnce(t *testing.T) {
 		step(coordinatorv1.StepState_STEP_STATE_DONE, "off", "asked", "announced", "off"),
 		step(coordinatorv1.StepState_STEP_STATE_DONE, "off", "asked", "announced", "off"),
 	} {
-		got += p.Take(Screen{}, &coordinatorv1.Operation{Steps: []*coordinatorv1.Step{s}})
+		got.WriteString(p.Take(Screen{}, &coordinatorv1.Operation{Steps: []*coordinatorv1.Step{s}}))
 	}
 	want := "   +0.0 s  w1  asked\n  +90.0 s  w1  announced\n     +3 m  w1  off\n"
-	if got != want {
-		t.Errorf("said\n%swant\n%s", got, want)
+	if got.String() != want {
+		t.Errorf("said\n%swant\n%s", got.String(), want)
 	}
 }
